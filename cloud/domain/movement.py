@@ -1,0 +1,111 @@
+"""Movements of goods: their kinds, what may become of a sighting, and a batch of them as columns."""
+
+from dataclasses import dataclass
+from enum import IntEnum, IntFlag
+
+import numpy as np
+from numpy.typing import NDArray
+
+QTY_MAX = 2**53  # 9 × 10⁹ stock units; keeps sums of a million movements far inside int64
+VALUE_MAX = 2**61
+MICRO = 1_000_000
+
+Int64 = NDArray[np.int64]
+Bytes16 = NDArray[np.uint8]  # shape (n, 16): UUIDs as their bytes
+
+
+class Kind(IntEnum):
+    """Why goods moved. The numbers are those of the table movement_kinds."""
+
+    PURCHASE_RECEIPT = 1
+    SUPPLIER_RETURN = 2
+    SALES_SHIPMENT = 3
+    CUSTOMER_RETURN = 4
+    TRANSFER_OUT = 5
+    TRANSFER_IN = 6
+    OPENING_STOCK = 7
+    SCRAP = 8
+    COUNT_GAIN = 9
+    COUNT_LOSS = 10
+    UNEXPLAINED_IN = 11
+    UNEXPLAINED_OUT = 12
+    INTERNAL_MOVE = 13
+
+
+class Outcome(IntEnum):
+    """What became of a sighting. The numbers are those of the table outcomes."""
+
+    MOVED = 1
+    ALREADY_THERE = 2
+    SAME_CROSSING = 3
+    TURNED_BACK = 4
+    UNDECIDED = 5
+    UNREGISTERED = 6
+
+
+class Crossing(IntEnum):
+    """A passage's direction as stored: the gate's outside to its inside, or back, or neither."""
+
+    IN = 1
+    OUT = 2
+    TURNED_BACK = 3
+    UNDECIDED = 4
+
+
+class Tag(IntFlag):
+    """What a reader of a movement or an entry should know about it."""
+
+    LATE = 1
+    CLOCK = 2
+    UNCOSTED = 4
+
+
+@dataclass(slots=True)
+class MovementColumns:
+    """A batch of movements, n rows, struct of arrays, in the order in which they are costed.
+
+    movement_id   uint8[n, 16]
+    kind          int64[n], Kind
+    item          int64[n], item_id
+    qty           int64[n], 10⁻⁶ stock units, 1 … QTY_MAX
+    from_id/to_id int64[n], location_id
+    party         int64[n], party_id or 0
+    document      list of n texts
+    price         int64[n], 10⁻⁶ of the document's currency per stock unit, or -1
+    rate          int64[n], base currency per unit of the document's currency in 10⁻⁹
+    occurred_us   int64[n], as ordered and dated
+    tags          int64[n], Tag bits
+    gateway, seq  int64[n]; gateway 0 is the cloud's own log
+    epoch         uint8[n, 16]
+    corrects      uint8[n, 16], all zero where nothing is corrected
+    source_row    int64[n], row of the batch's input this came from
+    """
+
+    movement_id: Bytes16
+    kind: Int64
+    item: Int64
+    qty: Int64
+    from_id: Int64
+    to_id: Int64
+    party: Int64
+    document: list[str]
+    price: Int64
+    rate: Int64
+    occurred_us: Int64
+    tags: Int64
+    gateway: Int64
+    seq: Int64
+    epoch: Bytes16
+    corrects: Bytes16
+    source_row: Int64
+
+    def __len__(self) -> int:
+        return len(self.kind)
+
+    def take(self, index: Int64) -> "MovementColumns":
+        """The rows of `index`, in its order."""
+        columns = {
+            name: [self.document[i] for i in index] if name == "document" else getattr(self, name)[index]
+            for name in self.__slots__
+        }
+        return MovementColumns(**columns)

@@ -1,0 +1,40 @@
+-- Least privilege: the services' roles own nothing and can add to the books, never change them.
+-- Applied after every migration, so that a new table is closed until a line here opens it.
+
+REVOKE ALL ON ALL TABLES IN SCHEMA public FROM PUBLIC, tallygate_ingest, tallygate_api, tallygate_read;
+REVOKE ALL ON ALL SEQUENCES IN SCHEMA public FROM PUBLIC;
+GRANT USAGE ON SCHEMA public TO tallygate_ingest, tallygate_api, tallygate_read;
+
+-- Secrets (key and password hashes, sessions) are the API's alone.
+GRANT SELECT ON ALL TABLES IN SCHEMA public TO tallygate_ingest, tallygate_api, tallygate_read;
+REVOKE SELECT ON people, api_keys, sessions FROM tallygate_ingest, tallygate_read;
+
+-- The batch: what is appended, column by column where a default must not be forged (xid).
+GRANT INSERT ON observations, movements, cost_entries, consumption_links, journal_lines, quarantine, log_losses,
+    quarantine_resolutions TO tallygate_ingest, tallygate_api;
+GRANT INSERT (company_id, source_id, step, origin, kind, posting_date, period_id, tags, corrects, document,
+              recorded_at, lane, batch_no, row_no, digest)
+    ON journal_entries TO tallygate_ingest, tallygate_api;
+GRANT INSERT (company_id, lane, batch_no, recorded_at, worker, observed, moved, previous, head)
+    ON batches TO tallygate_ingest, tallygate_api;
+GRANT INSERT ON periods TO tallygate_ingest, tallygate_api;
+REVOKE ALL ON FUNCTION hold_periods(integer) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hold_periods(integer) TO tallygate_ingest, tallygate_api;
+
+-- The batch: what is derived and moves.
+GRANT INSERT, UPDATE, DELETE ON cost_layers, open_observations TO tallygate_ingest, tallygate_api;
+GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, turnovers, lane_heads
+    TO tallygate_ingest, tallygate_api;
+GRANT UPDATE (done_micro) ON expectations TO tallygate_ingest, tallygate_api;
+
+-- Ingest alone: leases, what gates see now, who nobody registered, restores.
+GRANT INSERT, UPDATE ON lane_leases, gate_readings, gateway_status, unknown_gateways TO tallygate_ingest;
+GRANT INSERT ON incarnations TO tallygate_ingest;
+
+-- The API alone: master data, requests, people.
+GRANT INSERT, UPDATE ON items, locations, parties, tags, gates, gateways TO tallygate_api;
+GRANT INSERT ON expectations, cloud_requests TO tallygate_api;
+GRANT UPDATE (open_until, note) ON expectations TO tallygate_api;
+GRANT INSERT, UPDATE ON people, api_keys TO tallygate_api;
+GRANT INSERT, DELETE ON person_roles TO tallygate_api;
+GRANT INSERT, UPDATE, DELETE ON sessions TO tallygate_api;
