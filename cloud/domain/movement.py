@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -104,7 +105,7 @@ class MovementColumns:
 
     def take(self, index: Int64) -> "MovementColumns":
         """The rows of `index`, in its order."""
-        columns = {
+        columns: dict[str, Any] = {
             name: [self.document[i] for i in index] if name == "document" else getattr(self, name)[index]
             for name in self.__slots__
         }

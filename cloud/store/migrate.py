@@ -6,6 +6,7 @@ TimescaleDB can be had, and lays the grants anew.
 """
 
 import re
+from contextlib import suppress
 from pathlib import Path
 
 import psycopg
@@ -71,11 +72,10 @@ def set_service_passwords(dsn: str, passwords: dict[str, str]) -> None:
 
 def _create_role(connection: psycopg.Connection, role: str) -> None:
     if connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [role]).fetchone() is None:
-        try:
+        # Another database of this server may be migrated at the same moment.
+        with suppress(psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
             connection.execute(sql.SQL("CREATE ROLE {} LOGIN").format(sql.Identifier(role)))
-        except (psycopg.errors.DuplicateObject, psycopg.errors.UniqueViolation):
-            pass  # another database of this server is being migrated at the same moment
 
 
 def _text(path: Path) -> sql.SQL:
-    return sql.SQL(path.read_text(encoding="utf-8"))  # type: ignore[arg-type]
+    return sql.SQL(path.read_text(encoding="utf-8"))

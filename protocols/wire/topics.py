@@ -32,7 +32,7 @@ class GatewayAddress:
     def __post_init__(self) -> None:
         for level in (self.company, self.site, self.gateway):
             if not _NAME.fullmatch(level):
-                raise WrongTopic(f"{level!r} cannot be a topic level: letters, digits, '.', '_', '-', at most 64")
+                raise WrongTopic(f"{level!r} cannot be a topic level: letters, digits, '.', '_', '-'")
 
     def topic(self, channel: str) -> str:
         """The topic of one channel of this gateway."""
