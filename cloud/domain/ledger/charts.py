@@ -1,0 +1,120 @@
+"""Charts of accounts and posting rules as they ship: ASBE and a generic IFRS one.
+
+A chart maps *roles* to account numbers and names; posting rules speak of roles only, so that the same
+movement posts alike under either chart. The role `POOL` stands for the account of the movement's own
+cost pool and is no account itself. Companies get a copy of this data when they are set up; they may add
+rules of a higher priority afterwards.
+
+Sources: numbers of the accounts with four digits are those of the application guidance to the Chinese
+Accounting Standards for Business Enterprises (appendix of 2006); sub-accounts are ours. IFRS prescribes
+no numbers; the generic chart's are ours.
+"""
+
+from dataclasses import dataclass
+
+from cloud.domain.movement import Kind
+
+POOL = "pool"
+
+# Goods stand on these: the ledger's side of "stock value = ledger".
+STOCK_ROLES = ("raw_material", "goods", "in_transit", "clarification_stock")
+
+# Written only by their movements or sub-ledger documents, never by hand (DOMAIN.md, control account).
+CONTROL_ROLES = frozenset((*STOCK_ROLES, "grni", "clarification", "rounding"))
+
+
+class UnknownProfile(ValueError):
+    """No chart ships for this accounting profile."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """One account of a chart; `role` is what posting rules call it."""
+
+    role: str
+    number: str
+    name_zh: str
+    name_en: str
+
+    @property
+    def is_control(self) -> bool:
+        """Whether only movements and sub-ledger documents write it."""
+        return self.role in CONTROL_ROLES
+
+
+@dataclass(frozen=True, slots=True)
+class PostingRule:
+    """Which roles a kind of movement debits and credits; of several that match, the highest priority wins."""
+
+    kind: Kind
+    debit_role: str
+    credit_role: str
+    item_class: str | None = None
+    reason: str | None = None
+    priority: int = 0
+
+
+ASBE = (
+    Account("raw_material", "1403", "原材料", "Raw materials"),
+    Account("goods", "1405", "库存商品", "Merchandise and finished goods"),
+    Account("in_transit", "140591", "库存商品——调拨在途", "Goods in transit between own sites"),
+    Account("clarification_stock", "140592", "库存商品——待处理", "Goods in clarification"),
+    Account("clarification", "1901", "待处理财产损溢", "Property gains and losses awaiting clarification"),
+    Account("grni", "220201", "应付账款——暂估", "Goods received not invoiced"),
+    Account("opening_equity", "410499", "利润分配——期初余额", "Opening balance equity"),
+    Account("cogs", "6401", "主营业务成本", "Cost of goods sold"),
+    Account("price_difference", "640191", "主营业务成本——进货价差", "Purchase price differences"),
+    Account("rounding", "660391", "财务费用——尾差", "Rounding differences"),
+    Account("loss", "6711", "营业外支出", "Losses of goods"),
+)
+
+GENERIC_IFRS = (
+    Account("raw_material", "1310", "原材料", "Raw materials"),
+    Account("goods", "1320", "商品", "Merchandise and finished goods"),
+    Account("in_transit", "1330", "调拨在途", "Goods in transit between own sites"),
+    Account("clarification_stock", "1340", "待处理存货", "Goods in clarification"),
+    Account("clarification", "1390", "待处理损溢", "Stock differences awaiting clarification"),
+    Account("grni", "2110", "暂估应付账款", "Goods received not invoiced"),
+    Account("opening_equity", "3900", "期初余额", "Opening balance equity"),
+    Account("cogs", "5000", "销售成本", "Cost of sales"),
+    Account("price_difference", "5100", "进货价差", "Purchase price differences"),
+    Account("rounding", "5900", "尾差", "Rounding differences"),
+    Account("loss", "5910", "存货损失", "Losses of goods"),
+)
+
+# DOMAIN.md, "Movement kinds and their entries": cost side. Amounts are at cost; a receipt's other side is
+# the order's price × rate.
+POSTING_RULES = (
+    PostingRule(Kind.PURCHASE_RECEIPT, POOL, "grni"),
+    PostingRule(Kind.SUPPLIER_RETURN, "grni", POOL),
+    PostingRule(Kind.SALES_SHIPMENT, "cogs", POOL),
+    PostingRule(Kind.CUSTOMER_RETURN, POOL, "cogs"),
+    PostingRule(Kind.TRANSFER_OUT, POOL, POOL),
+    PostingRule(Kind.TRANSFER_IN, POOL, POOL),
+    PostingRule(Kind.OPENING_STOCK, POOL, "opening_equity"),
+    PostingRule(Kind.SCRAP, "loss", POOL),
+    PostingRule(Kind.COUNT_GAIN, POOL, "clarification"),
+    PostingRule(Kind.COUNT_LOSS, "clarification", POOL),
+    PostingRule(Kind.UNEXPLAINED_IN, POOL, "clarification"),
+    PostingRule(Kind.UNEXPLAINED_OUT, "clarification", POOL),
+    PostingRule(Kind.INTERNAL_MOVE, POOL, POOL),
+)
+
+_CHARTS = {"ASBE": ASBE, "IFRS": GENERIC_IFRS, "US_GAAP": GENERIC_IFRS}
+
+
+def chart_of(profile: str) -> tuple[Account, ...]:
+    """The accounts a new company of this profile starts with. Raises UnknownProfile.
+
+    US GAAP prescribes numbers as little as IFRS does: it starts with the same generic chart.
+    """
+    try:
+        return _CHARTS[profile]
+    except KeyError:
+        raise UnknownProfile(f"expected one of {', '.join(_CHARTS)}, got {profile!r}") from None
+
+
+def posting_rules_of(profile: str) -> tuple[PostingRule, ...]:
+    """The posting rules a new company of this profile starts with. Raises UnknownProfile."""
+    chart_of(profile)
+    return POSTING_RULES
