@@ -307,22 +307,24 @@ class Postgres:
 
     # -- roles and databases ------------------------------------------------------------------
 
-    def ensure_login(self, user: str, may_create_roles: bool = False) -> None:
+    def ensure_login(self, user: str, owns_schema: bool = False) -> None:
         """A role that may sign in, with a password of its own kept in the home; once made it stays.
 
-        may_create_roles  for the owner of a schema whose migration makes the services' roles
+        owns_schema  it may migrate: make the services' roles, and ask whether TimescaleDB is loaded
         """
         passwords = self._read_passwords()
         password = passwords.get(user) or secrets.token_urlsafe(24)
         with psycopg.connect(self.superuser_dsn, autocommit=True) as connection:
             known = connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [user]).fetchone()
             verb = "ALTER" if known else "CREATE"
-            rights = "CREATEROLE" if may_create_roles else "NOCREATEROLE"
+            rights = "CREATEROLE" if owns_schema else "NOCREATEROLE"
             connection.execute(
                 sql.SQL(f"{verb} ROLE {{}} LOGIN {rights} PASSWORD {{}}").format(
                     sql.Identifier(user), sql.Literal(password)
                 )
             )
+            if owns_schema:
+                connection.execute(sql.SQL("GRANT pg_read_all_settings TO {}").format(sql.Identifier(user)))
         replace_json(self.home / "passwords.json", {**passwords, user: password}, PRIVATE)
 
     def ensure_database(self, dbname: str, owner: str = SUPERUSER) -> None:

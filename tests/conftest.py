@@ -96,7 +96,7 @@ def servers(session_folder: Path) -> Iterator[Callable[[str], Postgres]]:
             started = Postgres(session_folder, binaries, settings=TEST_SETTINGS)
             started.start()
             running[edition] = started
-            started.ensure_login(OWNER, may_create_roles=True)
+            started.ensure_login(OWNER, owns_schema=True)
         return running[edition]
 
     yield server
