@@ -1,0 +1,137 @@
+"""The order statistic, the envelope and what a movement carries of them."""
+
+import math
+
+import msgspec
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from edge.readings import Direction
+from edge.recognition.movement import evidence, is_logged
+from edge.recognition.passage import _envelope, decide
+from edge.recognition.visit import SidedRead, Visit
+from protocols.wire.movement import evidence_raw
+from tests.walks import EPC, GATE, T0_US, stand, turn_back, walk_in
+
+
+def visit_of(reads: list[tuple[int, int, float]]) -> Visit:
+    """A visit from (milliseconds, antenna, dBm)."""
+    kept = sorted({SidedRead(T0_US + ms * 1000, EPC, antenna, dbm) for ms, antenna, dbm in reads})
+    return Visit(EPC, tuple(kept), len(kept), by_length=False)
+
+
+def visit_from(walk: list) -> Visit:
+    return visit_of([((r.seen_at_us - T0_US) // 1000, r.antenna, r.rssi_dbm) for r in walk])
+
+
+def order_by_pairs(visit: Visit) -> float:
+    """U as its definition says it: every pair of reads by received power."""
+    strongest = max(read.rssi_dbm for read in visit.reads)
+    sides: dict[int, list[tuple[int, float]]] = {1: [], 2: []}
+    for read in visit.reads:
+        sides[read.antenna].append((read.seen_at_us, 10 ** ((read.rssi_dbm - strongest) / 10)))
+    pairs = [(a, b, wa * wb) for a, wa in sides[1] for b, wb in sides[2]]
+    if not pairs:
+        return 0.5
+    first = sum(weight * (1.0 if a < b else 0.5 if a == b else 0.0) for a, b, weight in pairs)
+    return first / sum(weight for _, _, weight in pairs)
+
+
+read_fields = st.tuples(st.integers(0, 60), st.sampled_from([1, 2]), st.integers(-80, -30).map(float))
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(read_fields, min_size=1, max_size=40))
+def test_the_order_by_sorting_is_the_order_by_pairs(reads: list[tuple[int, int, float]]) -> None:
+    visit = visit_of(reads)
+
+    assert decide(visit, GATE).evidence.order == pytest.approx(order_by_pairs(visit), abs=1e-9)
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(read_fields, min_size=1, max_size=40))
+def test_seen_from_the_other_side_in_becomes_out(reads: list[tuple[int, int, float]]) -> None:
+    mirror = {Direction.IN: Direction.OUT, Direction.OUT: Direction.IN}
+    ahead = decide(visit_of(reads), GATE)
+    back = decide(visit_of([(ms, 3 - antenna, dbm) for ms, antenna, dbm in reads]), GATE)
+
+    # Exactly ½ ± rounding of a limit may fall either way; the limits are 0.70 and 0.80 of order.
+    if all(abs(max(p.evidence.order, 1 - p.evidence.order) - x) > 1e-9 for p in (ahead, back) for x in (0.7, 0.8)):
+        assert back.direction is mirror.get(ahead.direction, ahead.direction)
+    assert back.evidence.order == pytest.approx(1 - ahead.evidence.order, abs=1e-9)
+
+
+def test_the_envelope_is_the_gaussian_mean_at_each_read() -> None:
+    times_s, rssi_dbm = np.array([0.0, 0.3, 2.0]), np.array([-60.0, -50.0, -70.0])
+    near = math.exp(-0.5)
+
+    envelope = _envelope(times_s, rssi_dbm, 0.3)
+
+    assert envelope[0] == pytest.approx((-60 - 50 * near) / (1 + near), abs=1e-6)
+    assert envelope[2] == pytest.approx(-70, abs=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("reads", "direction", "reason"),
+    [
+        # Six reads on both sides, but only one of them inside.
+        ([(i * 100, 1, -60.0 + 4 * i) for i in range(6)] + [(600, 2, -50.0)], "turned_back", "one side"),
+        # Both sides rise and come one after the other, but the weaker side by 3 dB only.
+        (
+            [(i * 400, 1, -60.0 + 4 * i) for i in range(4)] + [(3000 + i * 400, 2, -60.0 + i) for i in range(4)],
+            "undecided",
+            "rise too weak",
+        ),
+        # The weaker side by 1.5 dB.
+        (
+            [(i * 400, 1, -60.0 + 4 * i) for i in range(4)]
+            + [(3000 + i * 400, 2, -60.0 + i / 2) for i in range(4)],
+            "turned_back",
+            "went near the gate",
+        ),
+        # Both rise well, one clearly before the other.
+        (
+            [(i * 400, 2, -60.0 + 4 * i) for i in range(4)]
+            + [(3000 + i * 400, 1, -60.0 + 4 * i) for i in range(4)],
+            "out",
+            "inside before outside",
+        ),
+        # Nothing moves.
+        ([(i * 400, 1 + i % 2, -60.0) for i in range(20)], "stayed", "no rise on either side"),
+    ],
+)
+def test_each_line_of_the_decision_table(reads: list, direction: str, reason: str) -> None:
+    passage = decide(visit_of(reads), GATE)
+
+    assert (passage.direction.value, passage.evidence.reason) == (direction, reason)
+
+
+def test_order_between_the_limits_is_undecided() -> None:
+    outside = [(0, 1, -60.0), (1000, 1, -50.0), (2000, 1, -50.0), (2500, 1, -50.0), (6000, 1, -50.0)]
+    inside = [(3000, 2, -50.0), (4000, 2, -50.0), (5000, 2, -50.0), (5500, 2, -60.0)]
+
+    passage = decide(visit_of(outside + inside), GATE)
+
+    # Power 0.1 + 3 of 4.1 outside came before all of the inside.
+    assert passage.evidence.order == pytest.approx(3.1 / 4.1)
+    assert (passage.direction.value, passage.evidence.reason) == ("undecided", "order unclear")
+
+
+def test_only_a_tag_that_stayed_is_not_logged() -> None:
+    logged = {p.direction: is_logged(p) for p in (decide(visit_from(w), GATE) for w in (walk_in(), turn_back()))}
+
+    assert logged == {Direction.IN: True, Direction.TURNED_BACK: True}
+    assert not is_logged(decide(visit_from(stand(-2.0, 15)), GATE))
+
+
+def test_the_evidence_of_a_movement_is_small_json_that_names_its_reason() -> None:
+    carried = msgspec.json.decode(bytes(evidence_raw(evidence(decide(visit_from(walk_in()), GATE)))))
+
+    assert carried["reason"] == "outside before inside"
+    assert carried["decided_by"] == "tag"
+    assert 0.95 < carried["order"] <= 1
+    assert carried["reads"] == carried["reads_outside"] + carried["reads_inside"]
+    assert carried["first_seen_us"] < carried["peak_outside_us"] < carried["peak_inside_us"]
+    assert len(bytes(evidence_raw(carried))) < 1024
