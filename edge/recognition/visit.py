@@ -113,16 +113,19 @@ class OpenVisits:
     def full(self, read: SidedRead) -> list[Visit]:
         """The tag's visit, closed by length, when `read` would make it too long; else nothing.
 
-        The tag stays open and empty until the next `add` or `carry`, which must follow.
+        The tag stays open without reads until the next `add` or `carry`, which must follow.
         """
         visit = self._open.get(read.epc)
         if visit is None or read.seen_at_us - visit.first_us < self._gate.longest_visit_us:
             return []
         closed = self._closed(read.epc, visit, by_length=True)
-        fresh = _OpenVisit(read)
+        fresh = self._open[read.epc] = _OpenVisit(read)
         fresh.reads, fresh.seen = [], 0
         fresh.thinning = visit.thinning  # one density for what is carried and what follows
-        self._open[read.epc] = fresh
+        if read.seen_at_us - closed[-1].first_us < self._gate.longest_visit_us:
+            # Only an earlier visit that came late made it long: the newest one is open still.
+            newest = closed.pop()
+            fresh.reads, fresh.seen, fresh.first_us = list(newest.reads), newest.seen, newest.first_us
         return closed
 
     def carry(self, visit: Visit, from_us: int) -> None:
