@@ -459,6 +459,15 @@ CREATE TABLE cost_pools (
 );
 CREATE INDEX cost_pools_late ON cost_pools (company_id) WHERE late_from_us IS NOT NULL;
 
+-- What an item last cost anywhere in the company: the cost of last resort for a pool that has none yet.
+CREATE TABLE item_costs (
+    company_id integer NOT NULL,
+    item_id    integer NOT NULL,
+    last_value bigint  NOT NULL,
+    last_qty   bigint  NOT NULL CHECK (last_qty > 0),
+    PRIMARY KEY (company_id, item_id)
+);
+
 -- What is left of one receipt (positive), or one issue that found nothing to take (negative).
 CREATE TABLE cost_layers (
     company_id      integer NOT NULL,

@@ -23,7 +23,7 @@ GRANT EXECUTE ON FUNCTION hold_periods(integer) TO tallygate_ingest, tallygate_a
 
 -- The batch: what is derived and moves.
 GRANT INSERT, UPDATE, DELETE ON cost_layers, open_observations TO tallygate_ingest, tallygate_api;
-GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, turnovers, lane_heads
+GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, item_costs, turnovers, lane_heads
     TO tallygate_ingest, tallygate_api;
 GRANT UPDATE (done_micro) ON expectations TO tallygate_ingest, tallygate_api;
 

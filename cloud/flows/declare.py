@@ -1,0 +1,144 @@
+"""Movements that a person or a program declares: the cloud's own log, on the same path as the gates'.
+
+Each call is a batch of its own, committed with the request's key: the same key and payload gets the first
+answer again, so a caller that heard no answer simply asks once more.
+"""
+
+import hashlib
+import json
+import time
+import uuid
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+
+from cloud.domain.movement import QTY_MAX, Kind, MovementColumns
+from cloud.flows.book_movements import book, close_batch, load_company, open_batch
+from cloud.store.sql import statement
+
+MAX_ROWS = 20_000  # ARCHITECTURE.md "The batch"
+NONE = -1
+
+
+class RequestConflict(ValueError):
+    """The key was used before with another payload."""
+
+
+class CannotBook(ValueError):
+    """A row cannot be booked; nothing of the request was."""
+
+    def __init__(self, row: int, reason: str) -> None:
+        super().__init__(f"row {row}: {reason}")
+        self.row = row
+        self.reason = reason
+
+
+@dataclass(frozen=True, slots=True)
+class Declared:
+    """One movement. qty_micro 10⁻⁶ stock units; price_micro 10⁻⁶ of the document's currency per stock unit;
+    rate_nano base currency per unit of it in 10⁻⁹; occurred_us µs since 1970-01-01 UTC."""
+
+    kind: Kind
+    item_id: int
+    qty_micro: int
+    from_id: int
+    to_id: int
+    occurred_us: int
+    party_id: int | None = None
+    document: str = ""
+    price_micro: int | None = None
+    rate_nano: int = 1_000_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class DeclaredAnswer:
+    """movement_ids as UUID texts, in the order of the rows; replayed: this was answered before."""
+
+    movement_ids: list[str]
+    replayed: bool
+
+
+def declare_movements(
+    connection: psycopg.Connection, company_id: int, rows: Sequence[Declared], key: str, digest: bytes
+) -> DeclaredAnswer:
+    """Book the rows in one transaction of their own, all or none.
+
+    key, digest  the request's Idempotency-Key and the SHA-256 of its payload
+    Raises RequestConflict, CannotBook, psycopg.Error.
+    """
+    if not 1 <= len(rows) <= MAX_ROWS:
+        raise CannotBook(0, f"expected 1 … {MAX_ROWS} rows, got {len(rows)}")
+    for number, row in enumerate(rows):
+        _check(number, row)
+    with connection.transaction(), connection.cursor() as cursor:
+        # Two requests with one key wait for each other here, and the second finds the first's answer.
+        cursor.execute(statement("requests", "lock_key"), {"company": company_id, "key": key})
+        found = cursor.execute(statement("requests", "answer"), {"company": company_id, "key": key}).fetchone()
+        if found is not None:
+            if bytes(found[0]) != digest:
+                raise RequestConflict(f"key {key!r} was used before with another payload")
+            return DeclaredAnswer(found[1], replayed=True)
+        ids = [_movement_id(company_id, key, number) for number in range(len(rows))]
+        company = load_company(cursor, company_id)
+        lane = hashlib.sha256(f"cloud/{company.code}/{key}".encode()).digest()[0] & 15
+        batch = open_batch(cursor, company, lane, time.time_ns() // 1000, "cloud")
+        booked = book(cursor, batch, _columns(rows, ids, batch.batch_no))
+        if booked.rejected:
+            number = min(booked.rejected)
+            raise CannotBook(number, booked.rejected[number])
+        close_batch(cursor, batch)
+        answer = [str(movement_id) for movement_id in ids]
+        cursor.execute(
+            statement("requests", "record"),
+            {"company": company_id, "key": key, "digest": digest, "answer": json.dumps(answer)},
+        )
+        return DeclaredAnswer(answer, replayed=False)
+
+
+def _check(number: int, row: Declared) -> None:
+    if not 1 <= row.qty_micro <= QTY_MAX:
+        raise CannotBook(number, f"quantity: expected 1 … {QTY_MAX} × 10⁻⁶, got {row.qty_micro}")
+    if row.price_micro is not None and not 0 <= row.price_micro < 2**62:
+        raise CannotBook(number, f"price: expected 0 or more × 10⁻⁶, below 2⁶², got {row.price_micro}")
+    if not 1 <= row.rate_nano < 2**62:
+        raise CannotBook(number, f"rate: expected more than 0 × 10⁻⁹, below 2⁶², got {row.rate_nano}")
+    if row.from_id == row.to_id:
+        raise CannotBook(number, f"from and to are the same location, {row.from_id}")
+
+
+def _movement_id(company_id: int, key: str, number: int) -> uuid.UUID:
+    """A UUIDv8 (RFC 9562, section 5.8) of the request and the row: the same request has the same ids."""
+    raw = bytearray(hashlib.sha256(f"{company_id}/{key}/{number}".encode()).digest()[:16])
+    raw[6] = raw[6] & 0x0F | 0x80
+    raw[8] = raw[8] & 0x3F | 0x80
+    return uuid.UUID(bytes=bytes(raw))
+
+
+def _columns(rows: Sequence[Declared], ids: Sequence[uuid.UUID], batch_no: int) -> MovementColumns:
+    n = len(rows)
+
+    def column(values: Sequence[int]) -> np.ndarray:
+        return np.array(values, np.int64)
+
+    return MovementColumns(
+        movement_id=np.frombuffer(b"".join(i.bytes for i in ids), np.uint8).reshape(n, 16),
+        kind=column([row.kind for row in rows]),
+        item=column([row.item_id for row in rows]),
+        qty=column([row.qty_micro for row in rows]),
+        from_id=column([row.from_id for row in rows]),
+        to_id=column([row.to_id for row in rows]),
+        party=column([row.party_id or 0 for row in rows]),
+        document=[row.document for row in rows],
+        price=column([NONE if row.price_micro is None else row.price_micro for row in rows]),
+        rate=column([row.rate_nano for row in rows]),
+        occurred_us=column([row.occurred_us for row in rows]),
+        tags=np.zeros(n, np.int64),
+        gateway=np.zeros(n, np.int64),
+        # In the cloud's own log a movement's place is its lane's batch and its row there.
+        seq=np.arange(n) + batch_no * MAX_ROWS,
+        epoch=np.zeros((n, 16), np.uint8),
+        corrects=np.zeros((n, 16), np.uint8),
+        source_row=np.arange(n),
+    )

@@ -1,0 +1,361 @@
+"""Master data: companies with their charts and calendars, places, gates, parties, items, tags, expectations.
+
+Rows ↔ domain values, nothing else. Everything is found again by its code, so that writing the same
+description twice changes nothing; what must not change once there are books is refused.
+"""
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+
+import psycopg
+
+from cloud.domain.catalog import PARTY_OF_KIND, BoundTag, Expectation, Item, Party, PartyKind
+from cloud.domain.company import CompanySettings, Gate, LocationKind
+from cloud.domain.ledger.charts import Account
+from cloud.domain.ledger.posting import PostingRule
+from cloud.store.sql import statement
+
+
+class UnknownCode(LookupError):
+    """Nothing of the company has this code."""
+
+
+class CannotChange(ValueError):
+    """What books depend on is not changed by describing it anew."""
+
+
+@dataclass(frozen=True, slots=True)
+class StoredCompany:
+    """A company as its row says."""
+
+    company_id: int
+    settings: CompanySettings
+
+
+@dataclass(frozen=True, slots=True)
+class StoredLocation:
+    """A place as its row says."""
+
+    location_id: int
+    name: str
+    kind: LocationKind
+    site_id: int | None
+    parent_id: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class ItemConflict:
+    """An item that an import would change where it must not; `old` is what the books have."""
+
+    code: str
+    column: str
+    old: str
+    new: str
+
+
+@dataclass(frozen=True, slots=True)
+class Month:
+    """One period of the calendar: a month, its id yyyymm."""
+
+    period_id: int
+    first_day: date
+    last_day: date
+
+
+# ── Companies ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def find_company(connection: psycopg.Connection, code: str) -> StoredCompany | None:
+    """The company of that code, or None."""
+    row = connection.execute(statement("master", "company_by_code"), {"code": code}).fetchone()
+    if row is None:
+        return None
+    company_id, code, name, currency, _, time_zone, profile = row
+    return StoredCompany(company_id, CompanySettings(code, name, currency, time_zone, profile))
+
+
+def add_company(connection: psycopg.Connection, settings: CompanySettings) -> int:
+    """A new company's company_id."""
+    return _one(
+        connection,
+        "add_company",
+        {
+            "code": settings.code,
+            "name": settings.name,
+            "currency": settings.currency,
+            "minor_digits": settings.minor_digits,
+            "time_zone": settings.time_zone,
+            "profile": settings.profile,
+        },
+    )
+
+
+def add_chart(
+    connection: psycopg.Connection, company_id: int, accounts: Sequence[Account], rules: Sequence[PostingRule]
+) -> None:
+    """The accounts and posting rules a new company starts with."""
+    connection.execute(
+        statement("master", "add_accounts"),
+        {
+            "company": company_id,
+            "number": [account.number for account in accounts],
+            "name_zh": [account.name_zh for account in accounts],
+            "name_en": [account.name_en for account in accounts],
+            "role": [account.role for account in accounts],
+            "is_control": [account.is_control for account in accounts],
+        },
+    )
+    connection.execute(
+        statement("master", "add_posting_rules"),
+        {
+            "company": company_id,
+            "kind": [int(rule.kind) for rule in rules],
+            "item_class": [rule.item_class for rule in rules],
+            "debit_role": [rule.debit_role for rule in rules],
+            "credit_role": [rule.credit_role for rule in rules],
+            "priority": [rule.priority for rule in rules],
+        },
+    )
+
+
+def period_span(connection: psycopg.Connection, company_id: int) -> tuple[date, date] | None:
+    """First and last day of the company's calendar, or None where it has none."""
+    row = connection.execute(statement("master", "period_span"), {"company": company_id}).fetchone()
+    if row is None or row[0] is None:
+        return None
+    return row[0], row[1]
+
+
+def add_periods(connection: psycopg.Connection, company_id: int, months: Sequence[Month]) -> None:
+    """Months that are not there yet, open."""
+    connection.execute(
+        statement("master", "add_periods"),
+        {
+            "company": company_id,
+            "period_id": [month.period_id for month in months],
+            "first_day": [month.first_day for month in months],
+            "last_day": [month.last_day for month in months],
+        },
+    )
+
+
+# ── Places, gates, gateways ─────────────────────────────────────────────────────────────────────────
+
+
+def locations(connection: psycopg.Connection, company_id: int) -> dict[str, StoredLocation]:
+    """Every place of the company by code."""
+    rows = connection.execute(statement("master", "locations"), {"company": company_id})
+    return {code: StoredLocation(*rest) for code, *rest in rows}
+
+
+def put_location(
+    connection: psycopg.Connection,
+    company_id: int,
+    code: str,
+    name: str,
+    kind: LocationKind,
+    site_id: int | None = None,
+    parent_id: int | None = None,
+) -> int:
+    """A place's location_id, new or found; a site names itself as its site. Raises CannotChange."""
+    where = {"company": company_id, "code": code}
+    row = connection.execute(
+        statement("master", "put_location"),
+        where | {"name": name, "kind": kind, "site": site_id, "parent": parent_id},
+    ).fetchone()
+    if row is None:
+        old = locations(connection, company_id)[code]
+        raise CannotChange(
+            f"location {code}: expected kind {old.kind} of site {old.site_id} as it stands in the books, "
+            f"got {kind} of site {site_id}"
+        )
+    location_id: int = row[0]
+    if kind == "site":
+        connection.execute(
+            statement("master", "site_names_itself"), {"company": company_id, "location": location_id}
+        )
+    return location_id
+
+
+def put_gate(connection: psycopg.Connection, company_id: int, gate: Gate) -> int:
+    """A gate's gate_id, new or changed to this. Raises UnknownCode."""
+    places = locations(connection, company_id)
+    for code in (gate.inside, gate.outside):
+        if code not in places:
+            raise UnknownCode(f"gate {gate.code}: the company has no location {code!r}")
+    return _one(
+        connection,
+        "put_gate",
+        {
+            "company": company_id,
+            "code": gate.code,
+            "inside": places[gate.inside].location_id,
+            "outside": places[gate.outside].location_id,
+            "crossing_group": gate.crossing_group,
+            "same_crossing_us": gate.same_crossing_us,
+        },
+    )
+
+
+def put_gateway(connection: psycopg.Connection, company_id: int, site: str, code: str, lane: int) -> int:
+    """A gateway's gateway_id, new or found."""
+    return _one(
+        connection, "put_gateway", {"company": company_id, "site": site, "code": code, "lane": lane}
+    )
+
+
+# ── Parties, items, tags ────────────────────────────────────────────────────────────────────────────
+
+
+def put_parties(
+    connection: psycopg.Connection, company_id: int, parties: Iterable[Party]
+) -> dict[tuple[PartyKind, str], int]:
+    """Add those that are missing; the party_id of every party of the company by (kind, code)."""
+    distinct = {(party.kind, party.code): party for party in parties}
+    connection.execute(
+        statement("master", "put_parties"),
+        {
+            "company": company_id,
+            "kind": [party.kind for party in distinct.values()],
+            "code": [party.code for party in distinct.values()],
+            "name": [party.name for party in distinct.values()],
+        },
+    )
+    rows = connection.execute(statement("master", "parties"), {"company": company_id})
+    return {(kind, code): party_id for kind, code, party_id in rows}
+
+
+def item_ids(connection: psycopg.Connection, company_id: int) -> dict[str, int]:
+    """Every item of the company by code."""
+    return dict(connection.execute(statement("master", "items"), {"company": company_id}).fetchall())
+
+
+def item_conflicts(connection: psycopg.Connection, company_id: int, items: Sequence[Item]) -> list[ItemConflict]:
+    """What putting `items` would change although it must not."""
+    rows = connection.execute(statement("master", "item_conflicts"), _item_columns(company_id, items))
+    return [ItemConflict(*row) for row in rows]
+
+
+def put_items(connection: psycopg.Connection, company_id: int, items: Sequence[Item]) -> dict[str, int]:
+    """Add or change items by code; the item_id of every item of the company. Raises CannotChange."""
+    if conflicts := item_conflicts(connection, company_id, items):
+        first = conflicts[0]
+        raise CannotChange(_sentence(first))
+    columns = _item_columns(company_id, items)
+    connection.execute(statement("master", "release_gtins"), columns)
+    connection.execute(statement("master", "put_items"), columns)
+    return item_ids(connection, company_id)
+
+
+def _sentence(conflict: ItemConflict) -> str:
+    if conflict.column == "gtin":
+        return f"item {conflict.code}: GTIN {conflict.new} is that of item {conflict.old}"
+    return (
+        f"item {conflict.code} has moved already: expected {conflict.column} {conflict.old} as in the books, "
+        f"got {conflict.new}"
+    )
+
+
+def _item_columns(company_id: int, items: Sequence[Item]) -> dict[str, object]:
+    return {
+        "company": company_id,
+        "code": [item.code for item in items],
+        "name_zh": [item.name_zh for item in items],
+        "name_en": [item.name_en for item in items],
+        "unit": [item.unit for item in items],
+        "gtin": [item.gtin for item in items],
+        "item_class": [item.item_class for item in items],
+        "method": [item.method for item in items],
+        "provenance": [item.provenance for item in items],
+    }
+
+
+def put_tags(connection: psycopg.Connection, company_id: int, tags: Sequence[BoundTag]) -> None:
+    """Bind EPCs to items. Raises UnknownCode; CannotChange where an EPC is bound to another item."""
+    known = item_ids(connection, company_id)
+    for tag in tags:
+        if tag.item_code not in known:
+            raise UnknownCode(f"tag {tag.epc}: the company has no item {tag.item_code!r}")
+    rows = connection.execute(
+        statement("master", "put_tags"),
+        {
+            "company": company_id,
+            "epc": [tag.epc for tag in tags],
+            "item": [known[tag.item_code] for tag in tags],
+            "qty": [tag.qty_micro for tag in tags],
+        },
+    )
+    bound = {row[0] for row in rows}
+    if other := next((tag for tag in tags if tag.epc not in bound), None):
+        raise CannotChange(f"tag {other.epc} is bound to another item than {other.item_code}")
+
+
+# ── Expectations ────────────────────────────────────────────────────────────────────────────────────
+
+
+def add_expectations(
+    connection: psycopg.Connection, company_id: int, expectations: Sequence[Expectation]
+) -> list[int]:
+    """The expectation_id of each, in order. Parties that are missing are added under their code.
+
+    Raises UnknownCode.
+    """
+    known = item_ids(connection, company_id)
+    gates: Mapping[str, int] = dict(
+        connection.execute(statement("master", "gates"), {"company": company_id}).fetchall()
+    )
+    for expected in expectations:
+        if expected.gate not in gates:
+            raise UnknownCode(f"the company has no gate {expected.gate!r}")
+        if expected.item_code is not None and expected.item_code not in known:
+            raise UnknownCode(f"the company has no item {expected.item_code!r}")
+    parties = put_parties(
+        connection,
+        company_id,
+        [
+            Party(PARTY_OF_KIND[expected.kind], expected.party, expected.party)
+            for expected in expectations
+            if expected.party is not None
+        ],
+    )
+    rows = connection.execute(
+        statement("master", "add_expectations"),
+        {
+            "company": company_id,
+            "gate": [gates[expected.gate] for expected in expectations],
+            "direction": [int(expected.direction) for expected in expectations],
+            "epc": [expected.epc for expected in expectations],
+            "item": [None if e.item_code is None else known[e.item_code] for e in expectations],
+            "kind": [int(expected.kind) for expected in expectations],
+            "party": [
+                None if e.party is None else parties[PARTY_OF_KIND[e.kind], e.party] for e in expectations
+            ],
+            "document": [expected.document for expected in expectations],
+            "price": [expected.price_micro for expected in expectations],
+            "currency": [expected.currency for expected in expectations],
+            "rate": [expected.rate_nano for expected in expectations],
+            "qty": [expected.qty_micro for expected in expectations],
+            "open_until": [expected.open_until for expected in expectations],
+            "note": [expected.note for expected in expectations],
+        },
+    )
+    return [row[0] for row in rows]
+
+
+def reopen_expectations(
+    connection: psycopg.Connection, company_id: int, note: str, open_until: datetime
+) -> int:
+    """Open the expectations with this note until then; how many there are."""
+    cursor = connection.execute(
+        statement("master", "reopen_expectations"), {"company": company_id, "note": note, "open_until": open_until}
+    )
+    return cursor.rowcount
+
+
+def _one(connection: psycopg.Connection, name: str, values: Mapping[str, object]) -> int:
+    row = connection.execute(statement("master", name), values).fetchone()
+    if row is None:
+        raise RuntimeError(f"master.sql: {name} returned no row")
+    number: int = row[0]
+    return number

@@ -1,0 +1,127 @@
+-- company --
+-- What a batch must know of its company.
+SELECT company_id, code, currency, minor_digits, time_zone FROM companies WHERE company_id = %(company)s
+
+-- locations --
+-- Kind and site decide the inventory account of the goods that lie there.
+SELECT location_id, kind, coalesce(site_id, 0) FROM locations
+ WHERE company_id = %(company)s AND location_id = ANY(%(ids)s)
+
+-- items --
+-- Class and costing method of the items of a batch.
+SELECT item_id, item_class, method FROM items WHERE company_id = %(company)s AND item_id = ANY(%(ids)s)
+
+-- accounts --
+-- The chart by role.
+SELECT role, account_id FROM accounts WHERE company_id = %(company)s
+
+-- rules --
+-- All posting rules; a few dozen rows.
+SELECT kind, item_class, site_id, debit_role, credit_role, priority, rule_id
+  FROM posting_rules WHERE company_id = %(company)s ORDER BY priority DESC, rule_id
+
+-- hold_periods --
+-- Share-locked before dates are chosen, so that no lock falls between.
+SELECT period_id, first_day, last_day, state FROM hold_periods(%(company)s)
+
+-- make_pools --
+-- Pools are made when goods first reach them; in order of id, so that two batches cannot deadlock.
+INSERT INTO cost_pools (company_id, pool_id, site_id, item_id, account_id, method, minor_unit)
+SELECT %(company)s, * FROM unnest(%(pool)s::bigint[], %(site)s::integer[], %(item)s::integer[],
+                                  %(account)s::integer[], %(method)s::smallint[], %(unit)s::bigint[])
+ ORDER BY 2
+ON CONFLICT (company_id, pool_id) DO NOTHING
+
+-- lock_pools --
+-- The state a batch is costed against, locked in order of id.
+SELECT pool_id, site_id, item_id, account_id, method, minor_unit, qty, value, last_value, last_qty, next_layer,
+       newest_us, late_from_us
+  FROM cost_pools WHERE company_id = %(company)s AND pool_id = ANY(%(pool)s) ORDER BY pool_id FOR UPDATE
+
+-- lock_item_costs --
+-- The items' last known costs, locked in order.
+SELECT item_id, last_value, last_qty FROM item_costs
+ WHERE company_id = %(company)s AND item_id = ANY(%(item)s) ORDER BY item_id FOR UPDATE
+
+-- layers --
+-- Of each pool the oldest layers that can cover what the batch takes, every shortage and every layer
+-- without a cost, and the one layer of an average.
+SELECT pool_id, layer_no, movement_id, step, qty_left, value_left, uncosted, counter_account, posting_date
+  FROM (SELECT l.*, d.demand, d.method,
+               sum(l.qty_left) OVER (PARTITION BY l.pool_id ORDER BY l.layer_no) - l.qty_left AS before
+          FROM unnest(%(pool)s::bigint[], %(demand)s::bigint[], %(method)s::smallint[]) d (pool_id, demand, method)
+          JOIN cost_layers l ON l.company_id = %(company)s AND l.pool_id = d.pool_id) l
+ WHERE before < demand OR qty_left < 0 OR uncosted OR method = 1
+ ORDER BY pool_id, layer_no
+
+-- update_pools --
+-- The CHECK of the table holds promise 2: posted is the rounded value.
+UPDATE cost_pools p
+   SET qty = n.qty, value = n.value, posted = n.posted, last_value = n.last_value, last_qty = n.last_qty,
+       next_layer = n.next_layer, newest_us = n.newest_us, late_from_us = nullif(n.late_from_us, -1)
+  FROM unnest(%(pool)s::bigint[], %(qty)s::bigint[], %(value)s::bigint[], %(posted)s::bigint[],
+              %(last_value)s::bigint[], %(last_qty)s::bigint[], %(next_layer)s::bigint[],
+              %(newest_us)s::bigint[], %(late_from_us)s::bigint[])
+       n (pool_id, qty, value, posted, last_value, last_qty, next_layer, newest_us, late_from_us)
+ WHERE p.company_id = %(company)s AND p.pool_id = n.pool_id
+
+-- update_layers --
+-- What is left of layers that were there before.
+UPDATE cost_layers l SET qty_left = n.qty, value_left = n.value, uncosted = n.uncosted
+  FROM unnest(%(pool)s::bigint[], %(layer)s::bigint[], %(qty)s::bigint[], %(value)s::bigint[],
+              %(uncosted)s::boolean[]) n (pool_id, layer_no, qty, value, uncosted)
+ WHERE l.company_id = %(company)s AND l.pool_id = n.pool_id AND l.layer_no = n.layer_no
+
+-- delete_layers --
+-- A layer that is used up; the consumption links keep its history.
+DELETE FROM cost_layers l USING unnest(%(pool)s::bigint[], %(layer)s::bigint[]) n (pool_id, layer_no)
+ WHERE l.company_id = %(company)s AND l.pool_id = n.pool_id AND l.layer_no = n.layer_no
+
+-- upsert_item_costs --
+-- Kept for pools that get goods before they get a cost.
+INSERT INTO item_costs (company_id, item_id, last_value, last_qty)
+SELECT %(company)s, * FROM unnest(%(item)s::integer[], %(value)s::bigint[], %(qty)s::bigint[]) ORDER BY 2
+ON CONFLICT (company_id, item_id)
+DO UPDATE SET last_value = excluded.last_value, last_qty = excluded.last_qty
+
+-- add_balances --
+-- Quantities by item and location, in key order so that two batches cannot deadlock.
+INSERT INTO balances (company_id, item_id, location_id, qty_micro)
+SELECT %(company)s, * FROM unnest(%(item)s::integer[], %(location)s::integer[], %(qty)s::bigint[])
+ ORDER BY 2, 3
+ON CONFLICT (company_id, item_id, location_id, lot_id, status)
+DO UPDATE SET qty_micro = balances.qty_micro + excluded.qty_micro
+
+-- add_turnovers --
+-- Debits and credits by account, period and lane; written last but one.
+INSERT INTO turnovers (company_id, account_id, dimension_id, period_id, lane, debit, credit)
+SELECT %(company)s, account, 0, period, %(lane)s, debit, credit
+  FROM unnest(%(account)s::integer[], %(period)s::integer[], %(debit)s::bigint[], %(credit)s::bigint[])
+       n (account, period, debit, credit)
+ ORDER BY account, period
+ON CONFLICT (company_id, account_id, dimension_id, period_id, lane)
+DO UPDATE SET debit = turnovers.debit + excluded.debit, credit = turnovers.credit + excluded.credit
+
+-- make_lane_head --
+-- Before the first batch of a lane.
+INSERT INTO lane_heads (company_id, lane, batch_no, head)
+VALUES (%(company)s, %(lane)s, 0, decode(repeat('00', 32), 'hex'))
+ON CONFLICT (company_id, lane) DO NOTHING
+
+-- lock_lane_head --
+-- One writer at a time extends a lane's chain.
+SELECT batch_no, head FROM lane_heads WHERE company_id = %(company)s AND lane = %(lane)s FOR UPDATE
+
+-- advance_lane_head --
+-- The newest link.
+UPDATE lane_heads SET batch_no = %(batch_no)s, head = %(head)s WHERE company_id = %(company)s AND lane = %(lane)s
+
+-- insert_batch --
+-- The batch itself: when, by whom, how much, and its link.
+INSERT INTO batches (company_id, lane, batch_no, recorded_at, worker, observed, moved, previous, head)
+VALUES (%(company)s, %(lane)s, %(batch_no)s, %(recorded_at)s, %(worker)s, %(observed)s, %(moved)s,
+        %(previous)s, %(head)s)
+
+-- notify --
+-- A hint for listeners, once a transaction.
+SELECT pg_notify('tallygate_commits', %(payload)s)

@@ -1,0 +1,144 @@
+-- company_by_code --
+-- Who this is, and how its books are kept.
+SELECT company_id, code, name, currency, minor_digits, time_zone, profile FROM companies WHERE code = %(code)s
+
+-- add_company --
+-- Nothing of it may change afterwards: the books depend on it.
+INSERT INTO companies (code, name, currency, minor_digits, time_zone, profile)
+VALUES (%(code)s, %(name)s, %(currency)s, %(minor_digits)s, %(time_zone)s, %(profile)s)
+RETURNING company_id
+
+-- add_accounts --
+-- The chart, in the order of its numbers.
+INSERT INTO accounts (company_id, number, name_zh, name_en, role, is_control)
+SELECT %(company)s, * FROM unnest(%(number)s::text[], %(name_zh)s::text[], %(name_en)s::text[],
+                                  %(role)s::text[], %(is_control)s::boolean[])
+
+-- add_posting_rules --
+-- The rules that ship; a company's own come later with a higher priority.
+INSERT INTO posting_rules (company_id, kind, item_class, debit_role, credit_role, priority)
+SELECT %(company)s, * FROM unnest(%(kind)s::smallint[], %(item_class)s::text[], %(debit_role)s::text[],
+                                  %(credit_role)s::text[], %(priority)s::integer[])
+
+-- period_span --
+-- First and last day of the company's calendar; no row's days where it has none.
+SELECT min(first_day), max(last_day) FROM periods WHERE company_id = %(company)s
+
+-- add_periods --
+-- Months that are there already keep their state.
+INSERT INTO periods (company_id, period_id, first_day, last_day)
+SELECT %(company)s, * FROM unnest(%(period_id)s::integer[], %(first_day)s::date[], %(last_day)s::date[])
+ON CONFLICT (company_id, period_id) DO NOTHING
+
+-- locations --
+-- Every place of the company by code.
+SELECT code, location_id, name, kind, site_id, parent_id FROM locations WHERE company_id = %(company)s
+
+-- put_location --
+-- A second description may rename a place. Its kind and site decide where its goods' cost stands, so another
+-- kind or site changes nothing and returns no row.
+INSERT INTO locations (company_id, code, name, kind, site_id, parent_id)
+VALUES (%(company)s, %(code)s, %(name)s, %(kind)s, %(site)s, %(parent)s)
+ON CONFLICT (company_id, code) DO UPDATE SET name = excluded.name
+      WHERE locations.kind = excluded.kind
+        AND (excluded.kind = 'site' OR locations.site_id IS NOT DISTINCT FROM excluded.site_id)
+RETURNING location_id
+
+-- site_names_itself --
+-- A site's number is known only after it is there.
+UPDATE locations SET site_id = location_id
+ WHERE company_id = %(company)s AND location_id = %(location)s AND site_id IS NULL
+
+-- put_gate --
+-- Without a crossing group a new gate gets one of its own, an old one keeps what it has.
+INSERT INTO gates (company_id, code, inside_id, outside_id, crossing_group, same_crossing_us)
+VALUES (%(company)s, %(code)s, %(inside)s, %(outside)s,
+        coalesce(%(crossing_group)s::integer, (SELECT coalesce(max(crossing_group), 0) + 1 FROM gates
+                                                WHERE company_id = %(company)s)),
+        %(same_crossing_us)s)
+ON CONFLICT (company_id, code) DO UPDATE
+   SET inside_id = excluded.inside_id, outside_id = excluded.outside_id,
+       crossing_group = coalesce(%(crossing_group)s::integer, gates.crossing_group),
+       same_crossing_us = excluded.same_crossing_us
+RETURNING gate_id
+
+-- gates --
+-- Gates by code.
+SELECT code, gate_id FROM gates WHERE company_id = %(company)s
+
+-- put_gateway --
+-- The lane follows from the address and never changes.
+INSERT INTO gateways (company_id, site, code, lane)
+VALUES (%(company)s, %(site)s, %(code)s, %(lane)s)
+ON CONFLICT (company_id, site, code) DO UPDATE SET lane = gateways.lane
+RETURNING gateway_id
+
+-- put_parties --
+-- In order of the key, so that two imports cannot deadlock. A party that is there keeps its name.
+INSERT INTO parties (company_id, kind, code, name)
+SELECT %(company)s, * FROM unnest(%(kind)s::text[], %(code)s::text[], %(name)s::text[]) ORDER BY 2, 3
+ON CONFLICT (company_id, kind, code) DO NOTHING
+
+-- parties --
+-- Suppliers and customers by kind and code.
+SELECT kind, code, party_id FROM parties WHERE company_id = %(company)s
+
+-- items --
+-- Items by code.
+SELECT code, item_id FROM items WHERE company_id = %(company)s
+
+-- item_conflicts --
+-- What an import must not change silently: unit, class or method of an item that has moved, and a GTIN that
+-- is another item's. One row a conflict, oldest code first.
+SELECT n.code, c.column_name, c.old, c.new
+  FROM unnest(%(code)s::text[], %(unit)s::text[], %(gtin)s::text[], %(item_class)s::text[], %(method)s::text[])
+       n (code, unit, gtin, item_class, method)
+  LEFT JOIN items i ON i.company_id = %(company)s AND i.code = n.code
+  LEFT JOIN items g ON g.company_id = %(company)s AND g.gtin = n.gtin AND g.code <> n.code
+       AND g.code <> ALL(%(code)s::text[])
+ CROSS JOIN LATERAL (VALUES ('unit', i.unit, n.unit), ('item_class', i.item_class, n.item_class),
+                            ('method', i.method, n.method), ('gtin', g.code, n.gtin))
+       c (column_name, old, new)
+ WHERE c.old <> c.new
+   AND (c.column_name = 'gtin' OR EXISTS (SELECT 1 FROM movements m
+                                           WHERE m.company_id = %(company)s AND m.item_id = i.item_id))
+ ORDER BY n.code, c.column_name
+
+-- release_gtins --
+-- Items of one import may exchange their GTINs; each is free before it is given anew.
+UPDATE items i SET gtin = NULL
+  FROM unnest(%(code)s::text[], %(gtin)s::text[]) n (code, gtin)
+ WHERE i.company_id = %(company)s AND i.code = n.code AND i.gtin <> n.gtin
+
+-- put_items --
+-- In order of code, so that two imports cannot deadlock.
+INSERT INTO items (company_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance)
+SELECT %(company)s, * FROM unnest(%(code)s::text[], %(name_zh)s::text[], %(name_en)s::text[], %(unit)s::text[],
+                                  %(gtin)s::text[], %(item_class)s::text[], %(method)s::text[],
+                                  %(provenance)s::text[]) ORDER BY 2
+ON CONFLICT (company_id, code) DO UPDATE
+   SET name_zh = excluded.name_zh, name_en = excluded.name_en, unit = excluded.unit, gtin = excluded.gtin,
+       item_class = excluded.item_class, method = excluded.method, provenance = excluded.provenance
+
+-- put_tags --
+-- Binding a tag again to the same item may change its quantity; another item changes nothing, and the
+-- caller sees it by the missing row.
+INSERT INTO tags (company_id, epc, item_id, qty_micro)
+SELECT %(company)s, * FROM unnest(%(epc)s::text[], %(item)s::integer[], %(qty)s::bigint[]) ORDER BY 2
+ON CONFLICT (company_id, epc) DO UPDATE SET qty_micro = excluded.qty_micro WHERE tags.item_id = excluded.item_id
+RETURNING epc
+
+-- add_expectations --
+-- Each call adds; callers that may come twice take a request key first.
+INSERT INTO expectations (company_id, gate_id, direction, epc, item_id, kind, party_id, document, price_micro,
+                          currency, rate_nano, qty_micro, open_until, note)
+SELECT %(company)s, * FROM unnest(%(gate)s::integer[], %(direction)s::smallint[], %(epc)s::text[],
+    %(item)s::integer[], %(kind)s::smallint[], %(party)s::integer[], %(document)s::text[], %(price)s::bigint[],
+    %(currency)s::text[], %(rate)s::bigint[], %(qty)s::bigint[], %(open_until)s::timestamptz[], %(note)s::text[])
+RETURNING expectation_id
+
+-- reopen_expectations --
+-- Expectations of one origin, told by their note, are open again until the new time.
+UPDATE expectations SET open_until = %(open_until)s
+ WHERE company_id = %(company)s AND note = %(note)s
+RETURNING expectation_id
