@@ -1,0 +1,302 @@
+"""The hot feeds (movements, passages, journal entries) in commit order, so that no reader misses a row.
+
+A feed's order is (xid of the writing transaction, lane, batch, row); it ends below the oldest transaction
+that may still commit. A place in it is therefore good for ever: what commits later stands behind it. A page
+reads a window of batches and then their rows, so a page costs its own rows, wherever in the feed it is.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import date, datetime
+from enum import StrEnum
+from typing import Any, Generic, NamedTuple, Protocol, TypeVar
+from uuid import UUID
+
+import psycopg
+from psycopg import sql
+from psycopg.rows import class_row
+
+from cloud.store.sql import statement
+
+NOUN = "feeds"
+WINDOW_BATCHES = 500
+# With a filter most rows of a window fall away, so a window may hold more than a page; a page gives up
+# after so many windows and hands out a cursor instead of reading the whole history for one match.
+FILTERED_WINDOW_ROWS = 20_000
+WINDOWS_PER_PAGE = 8
+_ROW_MAX = 2**31 - 1
+_XID_MAX = 2**64 - 1
+
+
+class Order(StrEnum):
+    """Oldest first is a feed that one can follow; newest first is for people."""
+
+    OLDEST = "oldest"
+    NEWEST = "newest"
+
+
+class Place(NamedTuple):
+    """A place in a feed: after this row (oldest first), or before it (newest first)."""
+
+    xid: int
+    lane: int
+    batch_no: int
+    row_no: int
+
+
+@dataclass(frozen=True, slots=True)
+class MovementRow:
+    """A movement with the codes of what it names; a code is None where master data is missing."""
+
+    xid: str
+    lane: int
+    batch_no: int
+    row_no: int
+    movement_id: UUID
+    recorded_at: datetime
+    kind: int
+    qty_micro: int
+    document: str
+    corrects: UUID | None
+    tags: int
+    occurred_us: int
+    epoch: UUID
+    seq: int
+    item: str | None
+    unit: str | None
+    from_code: str | None
+    to_code: str | None
+    party: str | None
+    gateway_site: str | None
+    gateway: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class PassageRow:
+    """A sighting as the gateway told it, and what became of it."""
+
+    xid: str
+    lane: int
+    batch_no: int
+    row_no: int
+    movement_id: UUID
+    recorded_at: datetime
+    gateway_site: str | None
+    gateway: str | None
+    epoch: UUID
+    seq: int
+    gate: str | None
+    epc: str
+    direction: int
+    confidence: float
+    occurred_us: int
+    claimed_us: int
+    outcome: int
+    winner: UUID | None
+    evidence: Any
+    item: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class EntryRow:
+    """The head of a journal entry."""
+
+    xid: str
+    lane: int
+    batch_no: int
+    row_no: int
+    source_id: UUID
+    step: int
+    origin: int
+    kind: int
+    posting_date: date
+    period_id: int
+    tags: int
+    corrects: UUID | None
+    document: str
+    recorded_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class LineRow:
+    """A journal line with its account; amount in minor units, debit positive."""
+
+    source_id: UUID
+    step: int
+    line_no: int
+    number: str
+    name_zh: str
+    name_en: str
+    role: str
+    amount: int
+    cost_step: int | None
+
+
+class _Placed(Protocol):
+    @property
+    def xid(self) -> str: ...
+    @property
+    def lane(self) -> int: ...
+    @property
+    def batch_no(self) -> int: ...
+    @property
+    def row_no(self) -> int: ...
+
+
+Row = TypeVar("Row", bound=_Placed)
+
+
+@dataclass(frozen=True, slots=True)
+class Feed(Generic[Row]):
+    """A feed: its statement in queries/feeds.sql, what its rows are, and what it can be filtered by."""
+
+    name: str
+    row: type[Row]
+    filters: tuple[str, ...]
+
+
+MOVEMENTS = Feed("movements", MovementRow, ("item", "kind", "document", "location"))
+PASSAGES = Feed("passages", PassageRow, ("gate", "epc", "outcome"))
+JOURNAL_ENTRIES = Feed("journal_entries", EntryRow, ("period", "document", "account"))
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPage(Generic[Row]):
+    """Rows of a feed and the place to go on from; None while the feed is empty."""
+
+    rows: list[Row]
+    place: Place | None
+    has_more: bool
+
+
+@dataclass(frozen=True, slots=True)
+class _Window:
+    batches: list[tuple[str, int, int, datetime]]
+    is_last: bool
+
+
+def incarnation(connection: psycopg.Connection) -> int:
+    """Which life of the database this is."""
+    row = connection.execute(statement(NOUN, "incarnation")).fetchone()
+    return row[0] if row else 0
+
+
+def read_page(
+    connection: psycopg.Connection,
+    feed: Feed[Row],
+    company_id: int,
+    after: Place | None,
+    order: Order,
+    filters: Mapping[str, Any],
+    limit: int,
+) -> FeedPage[Row]:
+    """Up to `limit` rows beyond `after`. With filters a page may be short, even empty, while there is more."""
+    place = after or _start(order)
+    seen = after
+    is_filtered = any(value is not None for value in filters.values())
+    rows: list[Row] = []
+    for _ in range(WINDOWS_PER_PAGE):
+        wanted = limit - len(rows) + 1
+        window = _read_window(
+            connection, company_id, place, order, max(wanted, FILTERED_WINDOW_ROWS) if is_filtered else wanted
+        )
+        if not window.batches:
+            return FeedPage(rows, seen, has_more=False)
+        rows += _read_rows(connection, feed, company_id, window, place, order, filters, wanted)
+        if len(rows) > limit:
+            rows = rows[:limit]
+            return FeedPage(rows, _place_of(rows[-1]), has_more=True)
+        place = seen = _end_of(window, order)
+        if window.is_last:
+            return FeedPage(rows, seen, has_more=False)
+    return FeedPage(rows, seen, has_more=True)
+
+
+def read_lines(
+    connection: psycopg.Connection, company_id: int, entries: Sequence[tuple[UUID, int]]
+) -> dict[tuple[UUID, int], list[LineRow]]:
+    """Lines of the entries (source, step), by entry."""
+    lines: dict[tuple[UUID, int], list[LineRow]] = {entry: [] for entry in entries}
+    values = {
+        "company": company_id,
+        "sources": [source for source, _ in entries],
+        "steps": [step for _, step in entries],
+    }
+    with connection.cursor(row_factory=class_row(LineRow)) as cursor:
+        for line in cursor.execute(statement(NOUN, "lines"), values):
+            lines[line.source_id, line.step].append(line)
+    return lines
+
+
+def _read_window(
+    connection: psycopg.Connection, company_id: int, place: Place, order: Order, rows: int
+) -> _Window:
+    values = {"company": company_id, "batches": WINDOW_BATCHES, **_place_values(place)}
+    # A batch that was read to its end stays out, or it would fill every next window alone.
+    is_within = place.row_no != _end_row(order)
+    found = connection.execute(_ordered("window", order, is_within), values).fetchall()
+    # A first batch that the cursor stands in the middle of counts in full, which only makes a window short.
+    kept = [row[:4] for row in found if row[4] < rows]
+    return _Window(kept, is_last=len(kept) == len(found) < WINDOW_BATCHES)
+
+
+def _read_rows(
+    connection: psycopg.Connection,
+    feed: Feed[Row],
+    company_id: int,
+    window: _Window,
+    place: Place,
+    order: Order,
+    filters: Mapping[str, Any],
+    limit: int,
+) -> list[Row]:
+    recorded = [batch[3] for batch in window.batches]
+    values = {
+        "company": company_id,
+        "xids": [batch[0] for batch in window.batches],
+        "lanes": [batch[1] for batch in window.batches],
+        "numbers": [batch[2] for batch in window.batches],
+        "first": min(recorded),
+        "last": max(recorded),
+        "limit": limit,
+        **_place_values(place),
+        **{name: filters.get(name) for name in feed.filters},
+    }
+    with connection.cursor(row_factory=class_row(feed.row)) as cursor:
+        return cursor.execute(_ordered(feed.name, order), values).fetchall()
+
+
+def _ordered(name: str, order: Order, is_within: bool = False) -> sql.Composed:
+    is_oldest = order is Order.OLDEST
+    return statement(NOUN, name).format(
+        reach=sql.SQL((">" if is_oldest else "<") + ("=" if is_within else "")),
+        beyond=sql.SQL(">" if is_oldest else "<"),
+        way=sql.SQL("ASC" if is_oldest else "DESC"),
+    )
+
+
+def _start(order: Order) -> Place:
+    return Place(0, -1, -1, _ROW_MAX) if order is Order.OLDEST else Place(_XID_MAX, 2**15 - 1, 2**63 - 1, -1)
+
+
+def _place_of(row: _Placed) -> Place:
+    return Place(int(row.xid), row.lane, row.batch_no, row.row_no)
+
+
+def _end_of(window: _Window, order: Order) -> Place:
+    xid, lane, batch_no, _ = window.batches[-1]
+    return Place(int(xid), lane, batch_no, _end_row(order))
+
+
+def _end_row(order: Order) -> int:
+    """A row number that stands behind every row of a batch."""
+    return _ROW_MAX if order is Order.OLDEST else -1
+
+
+def _place_values(place: Place) -> dict[str, Any]:
+    return {
+        "xid": str(place.xid),
+        "lane": place.lane,
+        "batch_no": place.batch_no,
+        "row_no": place.row_no,
+    }
