@@ -140,9 +140,7 @@ def _try(bundle: Bundle, root: Path) -> None:
         check=False,
     )
     if bundle.says not in done.stdout:
-        raise Unavailable(
-            f"expected {bundle.says!r} from {' '.join(bundle.try_it)}, got {done.stdout.strip()!r}"
-        )
+        raise Unavailable(f"expected {bundle.says!r} from {' '.join(bundle.try_it)}, got {done.stdout.strip()!r}")
 
 
 def _merge_usr(root: Path) -> None:
@@ -184,9 +182,7 @@ def _check_host() -> tuple[str, str]:
     if architecture not in LAYOUTS:
         raise Unavailable(f"expected a host of {' or '.join(LAYOUTS)}, got {architecture}")
     if not Path("/usr/share/zoneinfo/UTC").exists():
-        raise Unavailable(
-            "this host has no /usr/share/zoneinfo, which Debian's PostgreSQL reads: install tzdata"
-        )
+        raise Unavailable("this host has no /usr/share/zoneinfo, which Debian's PostgreSQL reads: install tzdata")
     return LAYOUTS[architecture]
 
 

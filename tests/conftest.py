@@ -7,6 +7,9 @@
     database         a fresh, migrated database of its own for each test, a clone of a template
     module_database  the same, one for all tests of a file
     dsn              the owner's connection string of `database`
+    broker           a mosquitto of the test's own, with the users of `BrokerUsers`
+    embedded_broker  the same with the embedded broker, as a process
+    any_broker       the test runs once with each of the two
 
 A service that is absent is a failure where CI is set, and a skip that says so elsewhere.
 """
@@ -23,6 +26,12 @@ import psycopg
 import pytest
 from psycopg import sql
 
+from protocols.wire.topics import GatewayAddress
+from standalone.broker import broker_beside
+from standalone.child import Child
+from standalone.credentials import Credentials, User
+from standalone.mosquitto import Mosquitto, NoMosquitto, find_mosquitto
+from standalone.ports import HOST, free_port
 from standalone.postgres import Postgres, find_binaries, wheel_binaries
 from standalone.runtime import unpacked
 
@@ -51,9 +60,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "edition" not in metafunc.fixturenames or metafunc.definition.get_closest_marker("editions") is None:
         return
     chosen = metafunc.config.getoption("--edition")
-    metafunc.parametrize(
-        "edition", [chosen] if chosen else [PLAIN, TIMESCALEDB], indirect=True, scope="session"
-    )
+    metafunc.parametrize("edition", [chosen] if chosen else [PLAIN, TIMESCALEDB], indirect=True, scope="session")
 
 
 def absent(service: str, remedy: str) -> None:
@@ -194,3 +201,75 @@ def module_database(clone: Callable[[str], Database], edition: str) -> Iterator[
 def dsn(database: Database) -> str:
     """The owner's connection string of `database`."""
     return database.owner_dsn
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerUsers:
+    """The users of every test broker: the cloud and two gateways of one site."""
+
+    credentials: Path
+    cloud: str
+    cloud_password: str
+    gateway: str
+    gateway_password: str
+    address: GatewayAddress
+    other_gateway: str
+    other_gateway_password: str
+    other_address: GatewayAddress
+
+
+@dataclass(frozen=True, slots=True)
+class RunningBroker:
+    """A broker and who may sign in. `program` can be stopped, started again or killed: it is the test's own."""
+
+    name: str
+    host: str
+    port: int
+    users: BrokerUsers
+    program: Mosquitto | Child
+
+
+@pytest.fixture
+def broker_users(tmp_path: Path) -> BrokerUsers:
+    """Credentials for company `demo`, site `main`: `cloud`, `gw-1` and `gw-2`."""
+    first, second = GatewayAddress("demo", "main", "gw-1"), GatewayAddress("demo", "main", "gw-2")
+    credentials, cloud_password = Credentials.none().adding(User("cloud", "cloud"))
+    credentials, first_password = credentials.adding(User("gw-1", "gateway", first))
+    credentials, second_password = credentials.adding(User("gw-2", "gateway", second))
+    path = tmp_path / "credentials.json"
+    credentials.save(path)
+    return BrokerUsers(
+        *(path, "cloud", cloud_password),
+        *("gw-1", first_password, first),
+        *("gw-2", second_password, second),
+    )
+
+
+@pytest.fixture
+def broker(broker_users: BrokerUsers, tmp_path: Path) -> Iterator[RunningBroker]:
+    """A mosquitto of the test's own."""
+    try:
+        find_mosquitto()
+    except NoMosquitto as error:
+        absent("mosquitto", str(error))
+    mosquitto = Mosquitto(broker_users.credentials, tmp_path / "mosquitto.log")
+    mosquitto.start()
+    yield RunningBroker("mosquitto", mosquitto.host, mosquitto.port, broker_users, mosquitto)
+    mosquitto.stop()
+
+
+@pytest.fixture
+def embedded_broker(broker_users: BrokerUsers, tmp_path: Path) -> Iterator[RunningBroker]:
+    """The embedded broker, as a process of the test's own."""
+    port = free_port()
+    child = broker_beside(broker_users.credentials, port, tmp_path / "broker.log")
+    child.start()
+    yield RunningBroker("embedded", HOST, port, broker_users, child)
+    child.stop()
+
+
+@pytest.fixture(params=["mosquitto", "embedded"])
+def any_broker(request: pytest.FixtureRequest) -> RunningBroker:
+    """Each of the two brokers in turn."""
+    found: RunningBroker = request.getfixturevalue("broker" if request.param == "mosquitto" else "embedded_broker")
+    return found
