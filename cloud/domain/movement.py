@@ -74,6 +74,7 @@ class MovementColumns:
     document      list of n texts
     price         int64[n], 10⁻⁶ of the document's currency per stock unit, or -1
     rate          int64[n], base currency per unit of the document's currency in 10⁻⁹
+    value         int64[n], 10⁻⁶ of the company's currency where the receipt's cost is known as such, or -1
     occurred_us   int64[n], as ordered and dated
     tags          int64[n], Tag bits
     gateway, seq  int64[n]; gateway 0 is the cloud's own log
@@ -92,6 +93,7 @@ class MovementColumns:
     document: list[str]
     price: Int64
     rate: Int64
+    value: Int64
     occurred_us: Int64
     tags: Int64
     gateway: Int64

@@ -194,7 +194,7 @@ def _costing_order(moves: MovementColumns, legs: _Legs) -> Int64:
 def _own_values(moves: MovementColumns, company: Company) -> tuple[Int64, Int64]:
     """Price × quantity × rate as a cost value (10⁻⁶) and as a ledger amount (minor units), each rounded once."""
     priced = moves.price != NONE
-    value = np.full(len(moves), NONE, np.int64)
+    value = moves.value.copy()
     amount = np.full(len(moves), NONE, np.int64)
     home = priced & (moves.rate == 1_000_000_000)
     if home.any():
@@ -460,7 +460,7 @@ class _Booking:
             copy.integers("posted", entries.posted, 8),
             copy.raw("corrects", corrects, np.asarray(entries.layer == NONE)),
             copy.dates("posting_date", day),
-            *_place_in_batch(batch, n),
+            *place_in_batch(batch, n),
         ]
         batch.hashed.append(copy.write_hashed(cursor, "cost_entries", columns, n))
 
@@ -605,7 +605,7 @@ class _Headers:
     corrects: NDArray[np.uint8]
 
 
-def _place_in_batch(batch: Batch, n: int) -> Iterator[copy.Column]:
+def place_in_batch(batch: Batch, n: int) -> Iterator[copy.Column]:
     yield copy.constant("lane", batch.lane, 2, n)
     yield copy.constant("batch_no", batch.batch_no, 8, n)
     yield copy.integers("row_no", np.arange(n), 4)
@@ -624,13 +624,13 @@ def _write_movements(cursor: Cursor, batch: Batch, moves: MovementColumns) -> ND
         copy.integers("to_id", moves.to_id, 4),
         copy.integers("party_id", moves.party, 4, np.asarray(moves.party == 0)),
         copy.texts("document", [text.encode() for text in moves.document]),
-        copy.raw("corrects", moves.corrects, ~moves.corrects.any(axis=1)),
+        copy.raw("corrects", moves.corrects, np.logical_not(moves.corrects.any(axis=1))),
         copy.integers("tags", moves.tags, 2),
         copy.integers("occurred_us", moves.occurred_us, 8),
         copy.integers("gateway_id", moves.gateway, 4),
         copy.raw("epoch", moves.epoch),
         copy.integers("seq", moves.seq, 8),
-        *_place_in_batch(batch, n),
+        *place_in_batch(batch, n),
     ]
     return copy.write_hashed(cursor, "movements", columns, n)
 
@@ -670,10 +670,10 @@ def _write_entries(
         copy.dates("posting_date", headers.day[present]),
         copy.integers("period_id", period, 4),
         copy.integers("tags", moves.tags[move], 2),
-        copy.raw("corrects", corrects, ~corrects.any(axis=1)),
+        copy.raw("corrects", corrects, np.logical_not(corrects.any(axis=1))),
         copy.texts("document", [moves.document[m].encode() for m in move]),
         copy.times("recorded_at", np.full(n, batch.recorded_us)),
-        *_place_in_batch(batch, n),
+        *place_in_batch(batch, n),
     ]
     line_columns = [
         copy.constant("company_id", batch.company.company_id, 4, k),

@@ -133,6 +133,7 @@ def _columns(rows: Sequence[Declared], ids: Sequence[uuid.UUID], batch_no: int) 
         document=[row.document for row in rows],
         price=column([NONE if row.price_micro is None else row.price_micro for row in rows]),
         rate=column([row.rate_nano for row in rows]),
+        value=np.full(n, NONE, np.int64),
         occurred_us=column([row.occurred_us for row in rows]),
         tags=np.zeros(n, np.int64),
         gateway=np.zeros(n, np.int64),

@@ -133,9 +133,7 @@ def add_person(
     )  # fmt: skip
     assert row is not None  # noqa: S101  INSERT … RETURNING without a conflict clause
     person_id: int = row["person_id"]
-    connection.execute(
-        statement(NOUN, "add_roles"), {"person": person_id, "roles": [str(role) for role in roles]}
-    )
+    connection.execute(statement(NOUN, "add_roles"), {"person": person_id, "roles": [str(role) for role in roles]})
     return person_id
 
 

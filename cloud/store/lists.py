@@ -253,7 +253,9 @@ def add_party(connection: psycopg.Connection, company_id: int, party: Party) -> 
     return row
 
 
-def tags(connection: psycopg.Connection, company_id: int, after: str, limit: int, item: str | None) -> list[TagRow]:
+def tags(
+    connection: psycopg.Connection, company_id: int, after: str, limit: int, item: str | None
+) -> list[TagRow]:
     """Registered tags in the order of their EPCs."""
     return _all(connection, "tags", TagRow, company=company_id, after=after, limit=limit, item=item)
 

@@ -198,11 +198,14 @@ def put_gate(connection: psycopg.Connection, company_id: int, gate: Gate) -> int
     )
 
 
+def gate_ids(connection: psycopg.Connection, company_id: int) -> dict[str, int]:
+    """Every gate of the company by code."""
+    return dict(connection.execute(statement("master", "gates"), {"company": company_id}).fetchall())
+
+
 def put_gateway(connection: psycopg.Connection, company_id: int, site: str, code: str, lane: int) -> int:
     """A gateway's gateway_id, new or found."""
-    return _one(
-        connection, "put_gateway", {"company": company_id, "site": site, "code": code, "lane": lane}
-    )
+    return _one(connection, "put_gateway", {"company": company_id, "site": site, "code": code, "lane": lane})
 
 
 # ── Parties, items, tags ────────────────────────────────────────────────────────────────────────────
@@ -302,9 +305,7 @@ def add_expectations(
     Raises UnknownCode.
     """
     known = item_ids(connection, company_id)
-    gates: Mapping[str, int] = dict(
-        connection.execute(statement("master", "gates"), {"company": company_id}).fetchall()
-    )
+    gates = gate_ids(connection, company_id)
     for expected in expectations:
         if expected.gate not in gates:
             raise UnknownCode(f"the company has no gate {expected.gate!r}")
@@ -328,9 +329,7 @@ def add_expectations(
             "epc": [expected.epc for expected in expectations],
             "item": [None if e.item_code is None else known[e.item_code] for e in expectations],
             "kind": [int(expected.kind) for expected in expectations],
-            "party": [
-                None if e.party is None else parties[PARTY_OF_KIND[e.kind], e.party] for e in expectations
-            ],
+            "party": [None if e.party is None else parties[PARTY_OF_KIND[e.kind], e.party] for e in expectations],
             "document": [expected.document for expected in expectations],
             "price": [expected.price_micro for expected in expectations],
             "currency": [expected.currency for expected in expectations],
@@ -343,9 +342,7 @@ def add_expectations(
     return [row[0] for row in rows]
 
 
-def reopen_expectations(
-    connection: psycopg.Connection, company_id: int, note: str, open_until: datetime
-) -> int:
+def reopen_expectations(connection: psycopg.Connection, company_id: int, note: str, open_until: datetime) -> int:
     """Open the expectations with this note until then; how many there are."""
     cursor = connection.execute(
         statement("master", "reopen_expectations"), {"company": company_id, "note": note, "open_until": open_until}

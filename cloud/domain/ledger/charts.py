@@ -12,9 +12,8 @@ no numbers; the generic chart's are ours.
 
 from dataclasses import dataclass
 
+from cloud.domain.ledger.posting import POOL, PostingRule
 from cloud.domain.movement import Kind
-
-POOL = "pool"
 
 # Goods stand on these: the ledger's side of "stock value = ledger".
 STOCK_ROLES = ("raw_material", "goods", "in_transit", "clarification_stock")
@@ -40,18 +39,6 @@ class Account:
     def is_control(self) -> bool:
         """Whether only movements and sub-ledger documents write it."""
         return self.role in CONTROL_ROLES
-
-
-@dataclass(frozen=True, slots=True)
-class PostingRule:
-    """Which roles a kind of movement debits and credits; of several that match, the highest priority wins."""
-
-    kind: Kind
-    debit_role: str
-    credit_role: str
-    item_class: str | None = None
-    reason: str | None = None
-    priority: int = 0
 
 
 ASBE = (
@@ -84,20 +71,24 @@ GENERIC_IFRS = (
 
 # DOMAIN.md, "Movement kinds and their entries": cost side. Amounts are at cost; a receipt's other side is
 # the order's price × rate.
-POSTING_RULES = (
-    PostingRule(Kind.PURCHASE_RECEIPT, POOL, "grni"),
-    PostingRule(Kind.SUPPLIER_RETURN, "grni", POOL),
-    PostingRule(Kind.SALES_SHIPMENT, "cogs", POOL),
-    PostingRule(Kind.CUSTOMER_RETURN, POOL, "cogs"),
-    PostingRule(Kind.TRANSFER_OUT, POOL, POOL),
-    PostingRule(Kind.TRANSFER_IN, POOL, POOL),
-    PostingRule(Kind.OPENING_STOCK, POOL, "opening_equity"),
-    PostingRule(Kind.SCRAP, "loss", POOL),
-    PostingRule(Kind.COUNT_GAIN, POOL, "clarification"),
-    PostingRule(Kind.COUNT_LOSS, "clarification", POOL),
-    PostingRule(Kind.UNEXPLAINED_IN, POOL, "clarification"),
-    PostingRule(Kind.UNEXPLAINED_OUT, "clarification", POOL),
-    PostingRule(Kind.INTERNAL_MOVE, POOL, POOL),
+_ROLES = (  # kind, debit, credit
+    (Kind.PURCHASE_RECEIPT, POOL, "grni"),
+    (Kind.SUPPLIER_RETURN, "grni", POOL),
+    (Kind.SALES_SHIPMENT, "cogs", POOL),
+    (Kind.CUSTOMER_RETURN, POOL, "cogs"),
+    (Kind.TRANSFER_OUT, POOL, POOL),
+    (Kind.TRANSFER_IN, POOL, POOL),
+    (Kind.OPENING_STOCK, POOL, "opening_equity"),
+    (Kind.SCRAP, "loss", POOL),
+    (Kind.COUNT_GAIN, POOL, "clarification"),
+    (Kind.COUNT_LOSS, "clarification", POOL),
+    (Kind.UNEXPLAINED_IN, POOL, "clarification"),
+    (Kind.UNEXPLAINED_OUT, "clarification", POOL),
+    (Kind.INTERNAL_MOVE, POOL, POOL),
+)
+POSTING_RULES = tuple(
+    PostingRule(kind, item_class=None, site_id=None, debit_role=debit, credit_role=credit, priority=0)
+    for kind, debit, credit in _ROLES
 )
 
 _CHARTS = {"ASBE": ASBE, "IFRS": GENERIC_IFRS, "US_GAAP": GENERIC_IFRS}

@@ -1,0 +1,68 @@
+-- schema_version --
+-- The newest migration applied; a worker of another age says so instead of guessing.
+SELECT max(name) FROM schema_migrations
+
+-- companies --
+-- Every company has its own sixteen lanes.
+SELECT company_id, code FROM companies ORDER BY company_id
+
+-- take_lanes --
+-- Lanes that nobody holds any more, and those we hold already; the row lock makes it one winner.
+INSERT INTO lane_leases (company_id, lane, worker, token, expires_at)
+SELECT company, lane, %(worker)s, %(token)s, now() + make_interval(secs => %(seconds)s)
+  FROM unnest(%(companies)s::integer[]) company CROSS JOIN generate_series(0, 15) lane
+ ORDER BY company, lane
+ON CONFLICT (company_id, lane) DO UPDATE
+   SET worker = excluded.worker, token = excluded.token, expires_at = excluded.expires_at
+ WHERE lane_leases.token = excluded.token OR lane_leases.expires_at < now()
+RETURNING company_id, lane
+
+-- give_lanes --
+-- A worker that stops in peace hands its lanes back at once.
+UPDATE lane_leases SET expires_at = now() WHERE worker = %(worker)s AND token = %(token)s
+
+-- gateways_of_lanes --
+-- Who is told how far the cloud is when lanes change hands.
+SELECT g.company_id, g.gateway_id, c.code, g.site, g.code
+  FROM gateways g JOIN companies c USING (company_id)
+  JOIN unnest(%(companies)s::integer[], %(lanes)s::smallint[]) l (company_id, lane)
+    ON l.company_id = g.company_id AND l.lane = g.lane
+
+-- incarnation --
+-- The newest life of this database.
+SELECT incarnation, cluster FROM incarnations ORDER BY incarnation DESC LIMIT 1
+
+-- cluster --
+-- Changes when the database is another one or was recovered to a moment: system identifier, timeline.
+SELECT (SELECT system_identifier FROM pg_control_system()) || '/' ||
+       (SELECT timeline_id FROM pg_control_checkpoint()) || '/' ||
+       (SELECT oid FROM pg_database WHERE datname = current_database())
+
+-- add_incarnation --
+-- One more life; two workers that see it at once write one row.
+INSERT INTO incarnations (incarnation, cluster, reason) VALUES (%(incarnation)s, %(cluster)s, %(reason)s)
+ON CONFLICT (incarnation) DO NOTHING
+
+-- put_status --
+-- A gateway's newest word about itself.
+INSERT INTO gateway_status (company_id, gateway_id, received_at, online, clock_us, status)
+VALUES (%(company)s, %(gateway)s, %(received_at)s, %(online)s, %(clock_us)s, %(status)s)
+ON CONFLICT (company_id, gateway_id) DO UPDATE
+   SET received_at = excluded.received_at, online = excluded.online, clock_us = excluded.clock_us,
+       status = CASE WHEN excluded.online THEN excluded.status ELSE gateway_status.status END
+
+-- put_readings --
+-- The newest picture of a gate; reads are added up.
+INSERT INTO gate_readings (company_id, gate, received_at, summary, reads_total)
+VALUES (%(company)s, %(gate)s, %(received_at)s, %(summary)s, %(reads)s)
+ON CONFLICT (company_id, gate) DO UPDATE
+   SET received_at = excluded.received_at, summary = excluded.summary,
+       reads_total = gate_readings.reads_total + excluded.reads_total
+
+-- asked_epochs --
+-- How far epochs are applied that a gateway still asks about, finished ones included.
+SELECT l.gateway_id, l.epoch, l.applied_seq, coalesce(encode(h.head, 'hex'), ''), l.stopped
+  FROM unnest(%(gateway)s::integer[], %(epoch)s::uuid[]) q (gateway_id, epoch)
+  JOIN gateway_logs l ON l.company_id = %(company)s AND l.gateway_id = q.gateway_id AND l.epoch = q.epoch
+  JOIN gateways g USING (company_id, gateway_id)
+  LEFT JOIN lane_heads h ON h.company_id = l.company_id AND h.lane = g.lane

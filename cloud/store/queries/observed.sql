@@ -1,0 +1,117 @@
+-- gates --
+-- Gates of a batch by code, with what lies on their two sides.
+SELECT g.code, g.gate_id, g.inside_id, g.outside_id, g.crossing_group, g.same_crossing_us,
+       i.kind, coalesce(i.site_id, 0), o.kind, coalesce(o.site_id, 0)
+  FROM gates g
+  JOIN locations i ON i.company_id = g.company_id AND i.location_id = g.inside_id
+  JOIN locations o ON o.company_id = g.company_id AND o.location_id = g.outside_id
+ WHERE g.company_id = %(company)s
+
+-- virtual_locations --
+-- Where goods go that leave the company's own sites, one of each kind; and each site's clarification.
+SELECT kind, coalesce(site_id, 0), min(location_id) FROM locations
+ WHERE company_id = %(company)s
+   AND kind IN ('supplier', 'customer', 'in_transit', 'scrap', 'world', 'clarification')
+ GROUP BY kind, coalesce(site_id, 0)
+
+-- tags --
+-- Registered tags among these.
+SELECT epc, item_id, qty_micro FROM tags WHERE company_id = %(company)s AND epc = ANY(%(epcs)s)
+
+-- gtins --
+-- Items by GTIN, for tags that carry one and are not registered themselves.
+SELECT gtin, item_id FROM items WHERE company_id = %(company)s AND gtin = ANY(%(gtins)s)
+
+-- lock_places --
+-- Where these tags are; locked in order, so that two gateways that see one tag come one after the other.
+SELECT epc, area_id, location_id, occurred_us FROM places
+ WHERE company_id = %(company)s AND epc = ANY(%(epcs)s) ORDER BY epc FOR UPDATE
+
+-- lock_epcs --
+-- A tag without a place has no row to lock; this lock stands for it until the transaction ends.
+SELECT pg_advisory_xact_lock(hashtextextended(%(company)s || '/' || epc, 0))
+  FROM (SELECT unnest(%(epcs)s::text[]) AS epc ORDER BY 1) sorted
+
+-- history --
+-- Known crossings of a tag from a moment on, each with what the books made of it: how many movements stand
+-- under its id (made, undone, made again), and the newest of them.
+SELECT o.epc, o.movement_id, o.occurred_us, o.gate_id, o.direction, o.confidence, o.outcome,
+       m.n, m.kind, m.item_id, m.qty_micro, m.from_id, m.to_id, m.party_id, m.document, o.gateway_id, o.epoch, o.seq
+  FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
+  JOIN observations o ON o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us >= q.since_us
+  CROSS JOIN LATERAL (
+      SELECT count(*) AS n, (array_agg(kind ORDER BY recorded_at))[1] AS kind,
+             (array_agg(item_id ORDER BY recorded_at))[1] AS item_id,
+             (array_agg(qty_micro ORDER BY recorded_at))[1] AS qty_micro,
+             (array_agg(from_id ORDER BY recorded_at, corrects NULLS FIRST))[1] AS from_id,
+             (array_agg(to_id ORDER BY recorded_at, corrects NULLS FIRST))[1] AS to_id,
+             (array_agg(party_id ORDER BY recorded_at))[1] AS party_id,
+             (array_agg(document ORDER BY recorded_at))[1] AS document
+        FROM movements m
+       WHERE m.company_id = %(company)s AND (m.movement_id = o.movement_id OR m.corrects = o.movement_id)) m
+ WHERE o.direction IN (1, 2)
+ ORDER BY o.epc, o.occurred_us, o.gateway_id, o.epoch, o.seq
+
+-- place_before --
+-- Where a tag was before a moment: the last crossing that the books still say moved it.
+SELECT q.epc, b.gate_id, b.direction, b.to_id
+  FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
+  CROSS JOIN LATERAL (
+      SELECT o.gate_id, o.direction, m.to_id
+        FROM observations o
+        JOIN movements m ON m.company_id = o.company_id AND m.movement_id = o.movement_id
+       WHERE o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us < q.since_us AND o.direction IN (1, 2)
+         AND (SELECT count(*) %% 2 = 0 FROM movements c
+               WHERE c.company_id = o.company_id AND c.corrects = o.movement_id)
+       ORDER BY o.occurred_us DESC LIMIT 1) b
+
+-- value_of --
+-- What issues cost, adjustments included: an issue that is undone comes back at it.
+SELECT movement_id, sum(value)::bigint FROM (
+    SELECT movement_id, value FROM cost_entries
+     WHERE company_id = %(company)s AND movement_id = ANY(%(ids)s) AND step = 0
+     UNION ALL
+    SELECT corrects, value FROM cost_entries WHERE company_id = %(company)s AND corrects = ANY(%(ids)s)) v
+ GROUP BY movement_id
+
+-- expectations --
+-- What these gates may expect of these tags and items, oldest first; locked, because the batch fills them.
+SELECT expectation_id, gate_id, direction, epc, item_id, kind, party_id, document, price_micro, rate_nano,
+       qty_micro - done_micro AS open, (extract(epoch FROM open_until) * 1000000)::bigint
+  FROM expectations
+ WHERE company_id = %(company)s AND gate_id = ANY(%(gates)s) AND done_micro < qty_micro
+   AND (epc = ANY(%(epcs)s) OR item_id = ANY(%(items)s))
+ ORDER BY expectation_id FOR UPDATE
+
+-- fill_expectations --
+-- What came or went of what was expected.
+UPDATE expectations e SET done_micro = e.done_micro + n.qty
+  FROM unnest(%(ids)s::bigint[], %(qty)s::bigint[]) n (expectation_id, qty)
+ WHERE e.company_id = %(company)s AND e.expectation_id = n.expectation_id
+
+-- put_places --
+-- The newest place of each tag.
+INSERT INTO places (company_id, epc, area_id, location_id, occurred_us, movement_id, crossing_group, confidence)
+SELECT %(company)s, * FROM unnest(%(epc)s::text[], %(area)s::integer[], %(location)s::integer[],
+                                  %(occurred_us)s::bigint[], %(movement)s::uuid[], %(crossing_group)s::integer[],
+                                  %(confidence)s::real[])
+ON CONFLICT (company_id, epc)
+DO UPDATE SET area_id = excluded.area_id, location_id = excluded.location_id, occurred_us = excluded.occurred_us,
+              movement_id = excluded.movement_id, crossing_group = excluded.crossing_group,
+              confidence = excluded.confidence
+
+-- open_observations --
+-- Tags that no item is known for wait here.
+INSERT INTO open_observations (company_id, epc, movement_id, recorded_at)
+SELECT %(company)s, epc, movement, %(recorded_at)s
+  FROM unnest(%(epc)s::text[], %(movement)s::uuid[]) n (epc, movement)
+ON CONFLICT DO NOTHING
+
+-- close_observations --
+-- Bound to an item now.
+DELETE FROM open_observations WHERE company_id = %(company)s AND epc = %(epc)s
+
+-- bind_tag --
+-- A tag says which item it is and how much of it; a second binding of the same is no change.
+INSERT INTO tags (company_id, epc, item_id, qty_micro) VALUES (%(company)s, %(epc)s, %(item)s, %(qty)s)
+ON CONFLICT (company_id, epc) DO UPDATE SET item_id = excluded.item_id, qty_micro = excluded.qty_micro
