@@ -1,6 +1,7 @@
 """Both brokers let each user do what protocols/wire/topics.py says, and nothing else."""
 
 import contextlib
+import itertools
 import os
 import queue
 import signal
@@ -245,8 +246,10 @@ def test_a_wrong_password_does_not_end_the_session_whose_client_id_it_names(
     topic = users.address.topic("applied")
     gateway = connect(users.gateway, users.gateway_password, client_id="portal-1")
     gateway.subscribe(topic)
-    for name, clean in (("cloud", True), ("gw-1", True), ("cloud", False), ("gw-1", False)):
-        impostor = connect(name, "wrong", client_id="portal-1", clean=clean)
+    # The second is what the embedded broker calls that session inside.
+    named = itertools.product(("cloud", "gw-1"), ("portal-1", "gw-1/portal-1"), (True, False))
+    for name, client_id, clean in named:
+        impostor = connect(name, "wrong", client_id=client_id, clean=clean)
         assert impostor.answers.get(timeout=ANSWER_TIMEOUT_S) != 0
     cloud.publish(topic, b"still here")
     assert gateway.next_message() == (topic, b"still here")
@@ -258,6 +261,21 @@ def test_a_wrong_password_does_not_end_the_session_whose_client_id_it_names(
     other.subscribe(users.other_address.topic("applied"))
     cloud.publish(users.other_address.topic("applied"), b"true")
     assert other.next_message()[1] == b"true"
+
+
+@pytest.mark.parametrize("any_broker", ["embedded"], indirect=True)
+def test_another_users_client_id_is_another_session(
+    any_broker: RunningBroker, cloud: Client, connect: Connect
+) -> None:
+    """mosquitto lets the later one have it, and gives the earlier one's messages to nobody."""
+    users = any_broker.users
+    gateway = connect(users.gateway, users.gateway_password, client_id="portal-1")
+    gateway.subscribe(users.address.topic("applied"))
+    other = connect(users.other_gateway, users.other_gateway_password, client_id="portal-1", clean=False)
+    assert other.answers.get(timeout=ANSWER_TIMEOUT_S) == 0
+    cloud.publish(users.address.topic("applied"), b"for gw-1")
+    assert gateway.next_message() == (users.address.topic("applied"), b"for gw-1")
+    assert other.messages.empty()
 
 
 def test_a_second_connection_of_a_client_ends_its_first(any_broker: RunningBroker, connect: Connect) -> None:
