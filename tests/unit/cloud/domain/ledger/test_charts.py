@@ -4,12 +4,12 @@ import pytest
 
 from cloud.domain.ledger.charts import (
     CONTROL_ROLES,
-    POOL,
     STOCK_ROLES,
     UnknownProfile,
     chart_of,
     posting_rules_of,
 )
+from cloud.domain.ledger.posting import POOL
 from cloud.domain.movement import Kind
 
 PROFILES = ("ASBE", "IFRS", "US_GAAP")

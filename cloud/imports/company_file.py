@@ -1,0 +1,149 @@
+"""A company's description in TOML → values; what cannot be is named by its place in the file.
+
+[company]
+code = "demo"                # its name in topics and on command lines
+name = "示例公司 · Demo"
+currency = "CNY"             # ISO 4217
+time_zone = "Asia/Shanghai"  # IANA
+profile = "ASBE"             # ASBE, IFRS or US_GAAP
+
+[[sites]]
+code = "MAIN"
+name = "主仓 · Main warehouse"
+zones = [{ code = "MAIN-STORE", name = "库区 · Store" }]
+
+[[gates]]
+code = "dock-1"
+inside = "MAIN-STORE"        # codes of locations; WORLD and the like are there always
+outside = "WORLD"
+crossing_group = 1           # gates that can see one crossing share it; optional
+same_crossing_s = 10         # optional
+
+[[gateways]]
+site = "MAIN"
+code = "gw-1"
+
+[[items]]
+code = "TEA-100"
+name_zh = "碧螺春 100 克"
+name_en = "Biluochun tea 100 g"
+unit = "pcs"                 # optional, as are the following
+gtin = "09521141000013"
+item_class = "goods"         # or raw_material
+method = "fifo"              # or moving_average
+"""
+
+import tomllib
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from cloud.domain.catalog import Item, WrongMasterData
+from cloud.domain.company import CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
+from cloud.domain.currency import UnknownCurrency
+from cloud.domain.ledger.charts import UnknownProfile
+from cloud.flows.set_up_company import CompanyDescription
+from protocols.wire.topics import WrongTopic
+
+MICROSECONDS = 1_000_000
+
+
+class WrongCompanyFile(ValueError):
+    """The file does not describe a company."""
+
+
+class _Company(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
+    name: str
+    currency: str
+    time_zone: str
+    profile: str
+
+
+class _Zone(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
+    name: str
+
+
+class _Site(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
+    name: str
+    zones: list[_Zone] = []
+
+
+class _Gate(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
+    inside: str
+    outside: str
+    crossing_group: int | None = None
+    same_crossing_s: float = 10.0
+
+
+class _Gateway(msgspec.Struct, forbid_unknown_fields=True):
+    site: str
+    code: str
+
+
+class _Item(msgspec.Struct, forbid_unknown_fields=True):
+    code: str
+    name_zh: str = ""
+    name_en: str = ""
+    unit: str = "pcs"
+    gtin: str | None = None
+    item_class: str = "goods"
+    method: str = "moving_average"
+    provenance: str = ""
+
+
+class _File(msgspec.Struct, forbid_unknown_fields=True):
+    company: _Company
+    sites: list[_Site] = []
+    gates: list[_Gate] = []
+    gateways: list[_Gateway] = []
+    items: list[_Item] = []
+
+
+class _ItemsFile(msgspec.Struct, forbid_unknown_fields=True):
+    items: list[_Item]
+
+
+def read_company_file(path: Path) -> CompanyDescription:
+    """Raises WrongCompanyFile, OSError."""
+    file = _read(path, _File)
+    try:
+        return CompanyDescription(
+            CompanySettings(**msgspec.structs.asdict(file.company)),
+            sites=tuple(Site(s.code, s.name, tuple(Zone(z.code, z.name) for z in s.zones)) for s in file.sites),
+            gates=tuple(
+                Gate(g.code, g.inside, g.outside, g.crossing_group, round(g.same_crossing_s * MICROSECONDS))
+                for g in file.gates
+            ),
+            gateways=tuple(Gateway(g.site, g.code) for g in file.gateways),
+            items=_items(file.items, path),
+        )
+    except (WrongDescription, WrongTopic, UnknownCurrency, UnknownProfile) as error:
+        raise WrongCompanyFile(f"{path}: {error}") from error
+
+
+def read_items_file(path: Path) -> tuple[Item, ...]:
+    """The items of a TOML file that holds nothing else. Raises WrongCompanyFile, OSError."""
+    return _items(_read(path, _ItemsFile).items, path)
+
+
+def _items(items: Iterable[_Item], path: Path) -> tuple[Item, ...]:
+    made = []
+    for number, item in enumerate(items, start=1):
+        try:
+            made.append(Item(**(msgspec.structs.asdict(item) | {"provenance": item.provenance or path.name})))
+        except WrongMasterData as error:
+            raise WrongCompanyFile(f"{path}: item {number}, {item.code!r}: {error}") from error
+    return tuple(made)
+
+
+def _read(path: Path, form: type[Any]) -> Any:
+    try:
+        return msgspec.convert(tomllib.loads(path.read_text(encoding="utf-8")), form)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError, msgspec.ValidationError) as error:
+        raise WrongCompanyFile(f"{path}: {error}") from error
