@@ -15,6 +15,7 @@ A service that is absent is a failure where CI is set, and a skip that says so e
 """
 
 import os
+import secrets
 import shutil
 import tempfile
 import time
@@ -22,6 +23,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
+import hypothesis
 import psycopg
 import pytest
 from psycopg import sql
@@ -53,6 +55,20 @@ TEST_SETTINGS = {
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--edition`: run all database tests on one edition."""
     parser.addoption("--edition", choices=(PLAIN, TIMESCALEDB), help="the PostgreSQL that database tests use")
+
+
+@pytest.hookimpl(tryfirst=True)  # before hypothesis reads the option
+def pytest_configure(config: pytest.Config) -> None:
+    """Properties are tried on new examples in every run, in CI too, and the run says how to repeat it."""
+    hypothesis.settings.register_profile("tallygate", deadline=None, derandomize=False, print_blob=True)
+    hypothesis.settings.load_profile("tallygate")
+    if config.getoption("--hypothesis-seed") is None:
+        config.option.hypothesis_seed = str(secrets.randbelow(2**32))
+
+
+def pytest_report_header(config: pytest.Config) -> str:
+    """What one needs to run the same tests again."""
+    return f"repeat with --hypothesis-seed={config.getoption('--hypothesis-seed')}"
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
