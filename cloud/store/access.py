@@ -80,9 +80,14 @@ def add_key(
 ) -> datetime:
     """Store a key's public half and the digest of the other; when it was made."""
     row = _one(
-        connection, "add_key", key_id=key_id, digest=digest, person=person_id,
-        scopes=[str(scope) for scope in scopes], expires_at=expires_at,
-    )  # fmt: skip
+        connection,
+        "add_key",
+        key_id=key_id,
+        digest=digest,
+        person=person_id,
+        scopes=[str(scope) for scope in scopes],
+        expires_at=expires_at,
+    )
     assert row is not None  # noqa: S101  INSERT … RETURNING without a conflict clause
     made_at: datetime = row["made_at"]
     return made_at
@@ -128,9 +133,15 @@ def add_person(
 ) -> int:
     """The new person's id. Raises psycopg.errors.UniqueViolation when the sign-in name is taken."""
     row = _one(
-        connection, "add_person", company=company_id, name=name, language=language, contacts=Jsonb(contacts),
-        sign_in=sign_in, password=password_hash,
-    )  # fmt: skip
+        connection,
+        "add_person",
+        company=company_id,
+        name=name,
+        language=language,
+        contacts=Jsonb(contacts),
+        sign_in=sign_in,
+        password=password_hash,
+    )
     assert row is not None  # noqa: S101  INSERT … RETURNING without a conflict clause
     person_id: int = row["person_id"]
     connection.execute(statement(NOUN, "add_roles"), {"person": person_id, "roles": [str(role) for role in roles]})
@@ -201,9 +212,9 @@ def find_first_admin(connection: psycopg.Connection, company_id: int) -> int | N
     return row["person_id"] if row else None
 
 
-def _one(connection: psycopg.Connection, name: str, **values: Any) -> dict[str, Any] | None:
+def _one(connection: psycopg.Connection, named: str, /, **values: Any) -> dict[str, Any] | None:
     with connection.cursor(row_factory=dict_row) as cursor:
-        return cursor.execute(statement(NOUN, name), values).fetchone()
+        return cursor.execute(statement(NOUN, named), values).fetchone()
 
 
 def _company(row: dict[str, Any]) -> Company:

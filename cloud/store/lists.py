@@ -193,10 +193,19 @@ def find_item(connection: psycopg.Connection, company_id: int, code: str) -> Ite
 def add_item(connection: psycopg.Connection, company_id: int, item: Item) -> ItemRow:
     """A new item. Raises psycopg.errors.UniqueViolation when its code or GTIN is taken."""
     row = _one(
-        connection, "add_item", ItemRow, company=company_id, code=item.code, name_zh=item.name_zh,
-        name_en=item.name_en, unit=item.unit, gtin=item.gtin, item_class=item.item_class, method=item.method,
+        connection,
+        "add_item",
+        ItemRow,
+        company=company_id,
+        code=item.code,
+        name_zh=item.name_zh,
+        name_en=item.name_en,
+        unit=item.unit,
+        gtin=item.gtin,
+        item_class=item.item_class,
+        method=item.method,
         provenance=item.provenance,
-    )  # fmt: skip
+    )
     assert row is not None  # noqa: S101  INSERT … RETURNING without a conflict clause
     return row
 
@@ -229,8 +238,13 @@ def add_location(
 ) -> None:
     """A new location; a site names itself as its site. Raises psycopg.errors.UniqueViolation."""
     values = {
-        "company": company_id, "code": code, "name": name, "kind": kind, "site": site_id, "parent": parent_id
-    }  # fmt: skip
+        "company": company_id,
+        "code": code,
+        "name": name,
+        "kind": kind,
+        "site": site_id,
+        "parent": parent_id,
+    }
     row = connection.execute(statement(NOUN, "add_location"), values).fetchone()
     assert row is not None  # noqa: S101  INSERT … RETURNING without a conflict clause
     if kind == "site":
@@ -291,9 +305,18 @@ def balances(
     """Balances that are not zero, by item, location, lot and status; `item` and `location` are codes."""
     item_id, location_id, lot_id, status = after
     return _all(
-        connection, "balances", BalanceRow, company=company_id, item_id=item_id, location_id=location_id,
-        lot_id=lot_id, status=status, limit=limit, item=item, location=location,
-    )  # fmt: skip
+        connection,
+        "balances",
+        BalanceRow,
+        company=company_id,
+        item_id=item_id,
+        location_id=location_id,
+        lot_id=lot_id,
+        status=status,
+        limit=limit,
+        item=item,
+        location=location,
+    )
 
 
 def expectations(
@@ -308,9 +331,17 @@ def expectations(
 ) -> list[ExpectationRow]:
     """Expectations in the order in which they were written; `one` picks a single one by its id."""
     return _all(
-        connection, "expectations", ExpectationRow, company=company_id, after=after, limit=limit,
-        only_open=only_open, gate=gate, document=document, one=one,
-    )  # fmt: skip
+        connection,
+        "expectations",
+        ExpectationRow,
+        company=company_id,
+        after=after,
+        limit=limit,
+        only_open=only_open,
+        gate=gate,
+        document=document,
+        one=one,
+    )
 
 
 def quarantine(
@@ -318,16 +349,22 @@ def quarantine(
 ) -> list[QuarantineRow]:
     """What is set aside, in the order in which it was."""
     return _all(
-        connection, "quarantine", QuarantineRow, company=company_id, after=after, limit=limit,
-        only_open=only_open, bytes=payload_bytes,
-    )  # fmt: skip
+        connection,
+        "quarantine",
+        QuarantineRow,
+        company=company_id,
+        after=after,
+        limit=limit,
+        only_open=only_open,
+        bytes=payload_bytes,
+    )
 
 
-def _all(connection: psycopg.Connection, name: str, row: type[Row], **values: Any) -> list[Row]:
+def _all(connection: psycopg.Connection, named: str, row: type[Row], /, **values: Any) -> list[Row]:
     with connection.cursor(row_factory=class_row(row)) as cursor:
-        return cursor.execute(statement(NOUN, name), values).fetchall()
+        return cursor.execute(statement(NOUN, named), values).fetchall()
 
 
-def _one(connection: psycopg.Connection, name: str, row: type[Row], **values: Any) -> Row | None:
+def _one(connection: psycopg.Connection, named: str, row: type[Row], /, **values: Any) -> Row | None:
     with connection.cursor(row_factory=class_row(row)) as cursor:
-        return cursor.execute(statement(NOUN, name), values).fetchone()
+        return cursor.execute(statement(NOUN, named), values).fetchone()

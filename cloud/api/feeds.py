@@ -1,0 +1,47 @@
+"""What the three hot feeds share: order, cursor and incarnation."""
+
+from collections.abc import Callable, Mapping
+from typing import Annotated, Any, TypeVar
+
+import psycopg
+from fastapi import Query
+
+from cloud.api.paging import read_place, write_place
+from cloud.store import feeds
+from cloud.store.feeds import Feed, Order, Row
+
+OrderParameter = Annotated[
+    Order,
+    Query(
+        description="`oldest` first is a feed to follow: its last cursor finds what is committed later. "
+        "`newest` first is for looking back."
+    ),
+]
+FEED_NOTE = (
+    "In the order of commits: what is committed later stands behind every page read before, so a reader that "
+    "keeps its cursor misses nothing. With filters a page may be short, even empty, while `has_more` is true. "
+    "A cursor of before a restore of the database is refused with 410."
+)
+Shown = TypeVar("Shown")
+
+
+def feed_page(
+    connection: psycopg.Connection,
+    feed: Feed[Row],
+    company_id: int,
+    order: Order,
+    filters: Mapping[str, Any],
+    cursor: str | None,
+    limit: int,
+    show: Callable[[list[Row]], list[Shown]],
+) -> dict[str, Any]:
+    """One page of a feed, in the caller's snapshot. Raises Problem."""
+    life = feeds.incarnation(connection)
+    bound = {**filters, "order": order}
+    after = read_place(cursor, feed.name, bound, life) if cursor else None
+    page = feeds.read_page(connection, feed, company_id, after, order, filters, limit)
+    return {
+        "data": show(page.rows),
+        "next_cursor": write_place(feed.name, bound, life, page.place) if page.place else None,
+        "has_more": page.has_more,
+    }

@@ -1,0 +1,151 @@
+"""/v1/journal-entries and /v1/accounts: the money."""
+
+from datetime import date
+from typing import Annotated, Any
+from uuid import UUID
+
+import psycopg
+from fastapi import APIRouter, Query
+from pydantic import BaseModel, Field
+
+from cloud.api.access import FinanceReader, Pool, snapshot
+from cloud.api.feeds import FEED_NOTE, OrderParameter, feed_page
+from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, make_page
+from cloud.api.values import Amount, KindName, Moment, tag_names
+from cloud.domain.access import Company
+from cloud.domain.decimals import minor_text
+from cloud.domain.movement import Kind
+from cloud.store import feeds, lists
+from cloud.store.feeds import EntryRow, LineRow, Order
+
+router = APIRouter(tags=["journal entries"])
+
+
+class LineOut(BaseModel):
+    """A journal line: an amount on one side, null on the other. `id` can be traced."""
+
+    id: str = Field(examples=["01930f1e-7b1a-7c3d-9e4f-0a1b2c3d4e5f.0.1"])
+    account: str
+    account_name_zh: str
+    account_name_en: str
+    debit: Amount | None
+    credit: Amount | None
+
+
+class EntryOut(BaseModel):
+    """A balanced journal entry; `source` is the movement that it belongs to."""
+
+    id: str
+    source: UUID
+    kind: KindName
+    posting_date: date
+    period: int = Field(examples=[202611])
+    tags: list[str]
+    corrects: UUID | None
+    document: str
+    recorded_at: Moment
+    currency: str
+    lines: list[LineOut]
+
+
+class AccountOut(BaseModel):
+    """An account of the chart with its turnover; the balance is debits less credits."""
+
+    number: str
+    name_zh: str
+    name_en: str
+    role: str
+    is_control: bool = Field(description="Written by its movements only, never by hand.")
+    debit: Amount
+    credit: Amount
+    balance: Amount
+
+
+@router.get(
+    "/v1/journal-entries",
+    response_model=Page[EntryOut],
+    summary="Journal entries with lines",
+    description=FEED_NOTE,
+)
+def list_journal_entries(
+    caller: FinanceReader,
+    pool: Pool,
+    limit: Limit = LIMIT_DEFAULT,
+    cursor: CursorText = None,
+    order: OrderParameter = Order.OLDEST,
+    account: Annotated[str | None, Query(max_length=64, description="With a line on this account number.")] = None,
+    period: Annotated[int | None, Query(ge=100001, le=999912, examples=[202611])] = None,
+    document: Annotated[str | None, Query(max_length=500)] = None,
+) -> dict[str, Any]:
+    """Journal entries in commit order."""
+    filters = {"account": account, "period": period, "document": document}
+    with snapshot(pool) as connection:
+        return feed_page(
+            connection,
+            feeds.JOURNAL_ENTRIES,
+            caller.company.company_id,
+            order,
+            filters,
+            cursor,
+            limit,
+            lambda rows: _with_lines(connection, caller.company, rows),
+        )
+
+
+@router.get("/v1/accounts", response_model=Page[AccountOut], summary="The chart of accounts")
+def list_accounts(
+    caller: FinanceReader, pool: Pool, limit: Limit = LIMIT_DEFAULT, cursor: CursorText = None
+) -> dict[str, Any]:
+    """Accounts in the order of their numbers, with their turnover in the company's currency."""
+    after = after_one(cursor, "accounts", {}, "")
+    with pool.connection() as connection:
+        rows = lists.accounts(connection, caller.company.company_id, after, limit + 1)
+    digits = caller.company.minor_digits
+
+    def show(row: lists.AccountRow) -> AccountOut:
+        return AccountOut(
+            number=row.number,
+            name_zh=row.name_zh,
+            name_en=row.name_en,
+            role=row.role,
+            is_control=row.is_control,
+            debit=minor_text(row.debit, digits),
+            credit=minor_text(row.credit, digits),
+            balance=minor_text(row.balance, digits),
+        )
+
+    return make_page("accounts", {}, rows, limit, lambda row: [row.number], show)
+
+
+def show_entry(company: Company, row: EntryRow, lines: list[LineRow]) -> EntryOut:
+    """An entry with its lines as the API shows it."""
+    return EntryOut(
+        id=f"{row.source_id}.{row.step}",
+        source=row.source_id,
+        kind=Kind(row.kind),
+        posting_date=row.posting_date,
+        period=row.period_id,
+        tags=tag_names(row.tags),
+        corrects=row.corrects,
+        document=row.document,
+        recorded_at=row.recorded_at,
+        currency=company.currency,
+        lines=[_show_line(company, line) for line in lines],
+    )
+
+
+def _with_lines(connection: psycopg.Connection, company: Company, rows: list[EntryRow]) -> list[EntryOut]:
+    lines = feeds.read_lines(connection, company.company_id, [(row.source_id, row.step) for row in rows])
+    return [show_entry(company, row, lines[row.source_id, row.step]) for row in rows]
+
+
+def _show_line(company: Company, line: LineRow) -> LineOut:
+    text = minor_text(abs(line.amount), company.minor_digits)
+    return LineOut(
+        id=f"{line.source_id}.{line.step}.{line.line_no}",
+        account=line.number,
+        account_name_zh=line.name_zh,
+        account_name_en=line.name_en,
+        debit=text if line.amount > 0 else None,
+        credit=text if line.amount < 0 else None,
+    )
