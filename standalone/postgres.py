@@ -55,6 +55,8 @@ from standalone.runtime import unpacked
 log = logging.getLogger(__name__)
 
 SUPERUSER = "postgres"
+DATABASE = "tallygate"  # of the demo, and of whoever has no reason for another name
+OWNER = "tallygate_owner"  # owns the schema; the services' roles own nothing
 INITDB_TIMEOUT_S = 120.0  # measured 0.6 to 1.9 s; a slow card in a small gateway needs far more
 VERSION_TIMEOUT_S = 20.0
 CONNECT_TIMEOUT_S = 5  # whole seconds, libpq's connect_timeout
@@ -259,16 +261,7 @@ class Postgres:
         """Delete the home with all data, wherever it lies. The server must be stopped."""
         if self._child is not None:
             raise PostgresBusy(f"{self.binaries} on {self.home} runs: stop it before removing its data")
-        if not self.home.exists():
-            return
-        lock = _take_lock(self.home)
-        try:
-            place = self._read_place()
-            if place is not None and not place.data.is_relative_to(self.home):
-                shutil.rmtree(place.data.parent, ignore_errors=True)
-            shutil.rmtree(self.home)
-        finally:
-            lock.close()
+        remove_home(self.home)
 
     @property
     def pid(self) -> int:
@@ -336,7 +329,7 @@ class Postgres:
     # -- where things are ---------------------------------------------------------------------
 
     def _settled_place(self) -> Place:
-        place = self._place or self._read_place()
+        place = self._place or read_place(self.home)
         if place is None:
             raise PostgresTrouble(f"{self.home} has no server yet: start it first")
         return place
@@ -348,7 +341,7 @@ class Postgres:
 
     def _settle(self) -> Place:
         """The home's place, with the data folder made and binaries that the account can run."""
-        place = self._read_place()
+        place = read_place(self.home)
         if place is None:
             place = Place(self._choose_data(), self._wanted_port or free_port())
         if self._wanted_port is not None:
@@ -484,17 +477,6 @@ class Postgres:
 
     # -- files --------------------------------------------------------------------------------
 
-    def _read_place(self) -> Place | None:
-        file = self.home / "place.json"
-        if not file.exists():
-            return None
-        try:
-            found = json.loads(file.read_text())
-            copy = found.get("binaries")
-            return Place(Path(found["data"]), int(found["port"]), Path(copy) if copy else None)
-        except (ValueError, KeyError, TypeError) as error:
-            raise WrongData(f"{file} cannot be read: {error!r}") from error
-
     def _write_place(self, place: Place) -> None:
         content = {"data": str(place.data), "port": place.port}
         if place.binaries is not None:
@@ -508,6 +490,35 @@ class Postgres:
         except FileNotFoundError:
             raise PostgresTrouble(f"{self.home} has no server yet: start it first") from None
         return passwords
+
+
+def read_place(home: Path) -> Place | None:
+    """What place.json of a home says; None before the first start. Raises WrongData."""
+    file = home / "place.json"
+    if not file.exists():
+        return None
+    try:
+        found = json.loads(file.read_text())
+        copy = found.get("binaries")
+        return Place(Path(found["data"]), int(found["port"]), Path(copy) if copy else None)
+    except (ValueError, KeyError, TypeError) as error:
+        raise WrongData(f"{file} cannot be read: {error!r}") from error
+
+
+def remove_home(home: Path) -> None:
+    """Delete a home and its data, wherever it lies. Raises PostgresBusy while it is in use."""
+    if not home.exists():
+        return
+    lock = _take_lock(home)
+    try:
+        place = read_place(home)
+        if place is not None:
+            wait_for_predecessor(place.data)
+            if not place.data.is_relative_to(home):
+                shutil.rmtree(place.data.parent, ignore_errors=True)
+        shutil.rmtree(home)
+    finally:
+        lock.close()
 
 
 def wait_for_predecessor(data: Path) -> None:

@@ -34,11 +34,10 @@ from standalone.child import Child
 from standalone.credentials import Credentials, User
 from standalone.mosquitto import Mosquitto, NoMosquitto, find_mosquitto
 from standalone.ports import HOST, free_port
-from standalone.postgres import Postgres, find_binaries, wheel_binaries
+from standalone.postgres import OWNER, Postgres, find_binaries, wheel_binaries
 from standalone.runtime import unpacked
 
 PLAIN, TIMESCALEDB = "plain", "timescaledb"
-OWNER = "tallygate_owner"
 TEMPLATE = "tallygate_template"
 CLONE_TIMEOUT_S = 30.0  # for a template that a background worker is still looking at
 

@@ -1,0 +1,1 @@
+"""The demonstration's own goods: what rides on the virtual pallets, and what the books expect of it."""
