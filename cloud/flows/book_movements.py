@@ -29,7 +29,7 @@ from cloud.domain.costing.pools import (
 )
 from cloud.domain.ledger.periods import Calendar, Period, to_date
 from cloud.domain.ledger.posting import Lines, PostingRule, join, post, post_adjustments, rule_for
-from cloud.domain.movement import MovementColumns, Tag
+from cloud.domain.movement import Kind, MovementColumns, Tag
 from cloud.domain.rounding import OVERFLOW, minor_unit, muldiv_columns, round_ratio, to_minor
 from cloud.store import copy
 from cloud.store.sql import statement
@@ -41,6 +41,9 @@ Cursor = psycopg.Cursor
 # The inventory account of goods, by the kind of place they lie in; places of the world have none.
 _ROLE_OF_PLACE = {"clarification": "clarification_stock", "in_transit": "in_transit"}
 _PHYSICAL = ("site", "zone", "bin")
+
+# Kinds whose document's price is a cost; the price of a sale or of its return is not.
+_PRICED = (Kind.PURCHASE_RECEIPT, Kind.OPENING_STOCK)
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,7 +196,7 @@ def _costing_order(moves: MovementColumns, legs: _Legs) -> Int64:
 
 def _own_values(moves: MovementColumns, company: Company) -> tuple[Int64, Int64]:
     """Price × quantity × rate as a cost value (10⁻⁶) and as a ledger amount (minor units), each rounded once."""
-    priced = moves.price != NONE
+    priced = (moves.price != NONE) & np.isin(moves.kind, _PRICED)
     value = moves.value.copy()
     amount = np.full(len(moves), NONE, np.int64)
     home = priced & (moves.rate == 1_000_000_000)
@@ -624,6 +627,9 @@ def _write_movements(cursor: Cursor, batch: Batch, moves: MovementColumns) -> ND
         copy.integers("to_id", moves.to_id, 4),
         copy.integers("party_id", moves.party, 4, np.asarray(moves.party == 0)),
         copy.texts("document", [text.encode() for text in moves.document]),
+        copy.integers("price_micro", moves.price, 8, np.asarray(moves.price == NONE)),
+        copy.integers("rate_nano", moves.rate, 8),
+        copy.integers("value_micro", moves.value, 8, np.asarray(moves.value == NONE)),
         copy.raw("corrects", moves.corrects, np.logical_not(moves.corrects.any(axis=1))),
         copy.integers("tags", moves.tags, 2),
         copy.integers("occurred_us", moves.occurred_us, 8),

@@ -392,6 +392,9 @@ CREATE TABLE movements (
     to_id       integer     NOT NULL,
     party_id    integer,
     document    text        NOT NULL,
+    price_micro bigint,                 -- 10⁻⁶ of the document's currency per stock unit, where it had one
+    rate_nano   bigint      NOT NULL,   -- base currency per unit of the document's, in 10⁻⁹
+    value_micro bigint,                 -- a cost of its own in 10⁻⁶ base currency, where it came with one
     corrects    uuid,
     tags        smallint    NOT NULL,   -- bits: 1 late, 2 clock, 4 uncosted
     occurred_us bigint      NOT NULL,
