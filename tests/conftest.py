@@ -70,6 +70,13 @@ def pytest_report_header(config: pytest.Config) -> str:
     return f"repeat with --hypothesis-seed={config.getoption('--hypothesis-seed')}"
 
 
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests that use a database carry the mark `database`, so that CI can run them on both editions."""
+    for item in items:
+        if "edition" in getattr(item, "fixturenames", ()):
+            item.add_marker("database")
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Tests marked `editions` run on each edition, unless `--edition` names one."""
     if "edition" not in metafunc.fixturenames or metafunc.definition.get_closest_marker("editions") is None:
@@ -265,8 +272,8 @@ def broker(broker_users: BrokerUsers, tmp_path: Path) -> Iterator[RunningBroker]
     """A mosquitto of the test's own."""
     try:
         find_mosquitto()
-    except NoMosquitto as error:
-        absent("mosquitto", str(error))
+    except NoMosquitto:
+        absent("mosquitto", "`make timescaledb` unpacks it on Debian-like hosts, or install it")
     mosquitto = Mosquitto(broker_users.credentials, tmp_path / "mosquitto.log")
     mosquitto.start()
     yield RunningBroker("mosquitto", mosquitto.host, mosquitto.port, broker_users, mosquitto)
