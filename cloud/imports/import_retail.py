@@ -15,7 +15,6 @@ from cloud.flows.declare import MAX_ROWS, Declared, RequestConflict, declare_mov
 from cloud.flows.set_up_company import CompanyDescription, apply_description, ensure_periods
 from cloud.imports.online_retail import Catalogue, read_catalogue, read_lines
 from cloud.imports.trading_day import (
-    COST_PERCENT,
     CURRENCY,
     MADE_UP_SUPPLIER,
     TIME_ZONE,
@@ -159,11 +158,8 @@ def _company(connection: psycopg.Connection, code: str) -> int:
 
 
 def _parties(plan: DayPlan) -> list[Party]:
-    made_up = Party(
-        "supplier", MADE_UP_SUPPLIER, f"Made-up supplier: the file names none ({COST_PERCENT} % of price)"
-    )
     customers = {m.party for m in plan.movements if m.party is not None and m.kind is not Kind.PURCHASE_RECEIPT}
-    return [made_up, *(Party("customer", code, f"Customer {code}") for code in sorted(customers))]
+    return [MADE_UP_SUPPLIER, *(Party("customer", code, f"Customer {code}") for code in sorted(customers))]
 
 
 def _declare(

@@ -158,9 +158,9 @@ def fate_of(line: Line, catalogue: Catalogue) -> tuple[Fate, str]:
     code = normal_code(line.code)
     if not code or line.quantity is None or line.quantity == 0:
         return Fate.UNREADABLE, f"expected a code and a quantity, got {line.code!r} and {line.quantity}"
-    if meaning := service_of(code):
-        return Fate.SERVICE, meaning
     if not is_goods(code):
+        if meaning := service_of(code):
+            return Fate.SERVICE, meaning
         return Fate.UNKNOWN_CODE, f"expected five digits and up to two letters, got {line.code!r}"
     if abs(line.quantity) > QTY_MAX // MICRO:
         return Fate.UNREADABLE, f"expected at most {QTY_MAX // MICRO} pieces, got {line.quantity}"
@@ -231,9 +231,10 @@ def read_lines(path: Path, day: date | None = None) -> Iterator[Line]:
     for first_row, batch in _batches(path, tuple(_SCHEMA), day):
         dates = batch.column("InvoiceDate")
         inside = pc.is_valid(dates) if day is None else _on_day(dates, day)
-        rows = pc.indices_nonzero(inside).to_pylist()
-        for row, cells in zip(rows, batch.take(pa.array(rows, pa.int64())).to_pylist(), strict=True):
-            yield _line(first_row + row, cells)
+        taken = pc.indices_nonzero(inside)
+        columns = [column.to_pylist() for column in batch.take(taken).columns]
+        for row, *cells in zip(taken.to_pylist(), *columns, strict=True):
+            yield _line(first_row + row, *cells)
 
 
 def _on_day(dates: pa.Array, day: date) -> pa.Array:
@@ -242,18 +243,27 @@ def _on_day(dates: pa.Array, day: date) -> pa.Array:
     return pc.fill_null(pc.and_(pc.greater_equal(dates, start), pc.less(dates, end)), False)
 
 
-def _line(row: int, cells: dict[str, Any]) -> Line:
-    description = (cells["Description"] or "").strip()
+def _line(
+    row: int,
+    invoice: str | None,
+    code: str | None,
+    description: str | None,
+    quantity: int | None,
+    minute: datetime,
+    price: float | None,
+    customer: str | None,
+) -> Line:
+    """Cells in the order of _SCHEMA."""
     return Line(
         row=row,
-        invoice=(cells["InvoiceNo"] or "").strip(),
-        code=cells["StockCode"] or "",
-        description=description or None,
-        quantity=cells["Quantity"],
-        minute=cells["InvoiceDate"],
-        price=cells["UnitPrice"],
+        invoice=(invoice or "").strip(),
+        code=code or "",
+        description=(description or "").strip() or None,
+        quantity=quantity,
+        minute=minute,
+        price=price,
         # Some copies of the set hold the number as a float.
-        customer=(cells["CustomerID"] or "").strip().removesuffix(".0") or None,
+        customer=(customer or "").strip().removesuffix(".0") or None,
     )
 
 

@@ -17,7 +17,7 @@ from datetime import date, datetime, time, timedelta
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from cloud.domain.catalog import Item
+from cloud.domain.catalog import Item, Party
 from cloud.domain.decimals import micro_text
 from cloud.domain.movement import MICRO, Kind
 from cloud.domain.rounding import round_ratio
@@ -28,7 +28,7 @@ TIME_ZONE = "Europe/London"
 COST_PERCENT = 60  # of the median selling price: a margin of 40 %, usual for giftware wholesale; made up
 CASE_PIECES = 12
 RECEIPT_LEAD = timedelta(hours=1)  # before the day's first line
-MADE_UP_SUPPLIER = "MADE-UP"
+MADE_UP_SUPPLIER = Party("supplier", "MADE-UP", "Made-up supplier: the file names none")
 PROVENANCE = (
     "Online Retail (Chen 2015, UCI, CC BY 4.0): code and description are the file's; "
     f"receipts and purchase prices are made up ({COST_PERCENT} % of the median selling price)"
@@ -201,7 +201,7 @@ def _receipts(catalogue: Catalogue, day: date, moved: Sequence[Planned]) -> list
             pieces=(-(-pieces // CASE_PIECES) + 1) * CASE_PIECES,
             occurred_us=moment,
             document=f"MADE-UP-{day:%Y%m%d}-{number:04d}",
-            party=MADE_UP_SUPPLIER,
+            party=MADE_UP_SUPPLIER.code,
             price_micro=made_up_cost_micro(catalogue, code),
         )
         for number, (code, pieces) in enumerate(sorted(needed.items()), start=1)

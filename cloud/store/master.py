@@ -350,6 +350,11 @@ def reopen_expectations(connection: psycopg.Connection, company_id: int, note: s
     return cursor.rowcount
 
 
+def newest_numbered_note(connection: psycopg.Connection, company_id: int, beginning: str) -> int:
+    """The greatest number that ends a note of the company's expectations with this beginning, or 0."""
+    return _one(connection, "newest_numbered_note", {"company": company_id, "beginning": beginning})
+
+
 def _one(connection: psycopg.Connection, name: str, values: Mapping[str, object]) -> int:
     row = connection.execute(statement("master", name), values).fetchone()
     if row is None:

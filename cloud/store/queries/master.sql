@@ -142,3 +142,10 @@ RETURNING expectation_id
 UPDATE expectations SET open_until = %(open_until)s
  WHERE company_id = %(company)s AND note = %(note)s
 RETURNING expectation_id
+
+-- newest_numbered_note --
+-- The greatest number that ends a note with this beginning; 0 where there is none.
+SELECT coalesce(max(substr(note, length(%(beginning)s) + 1)::bigint), 0)
+  FROM expectations
+ WHERE company_id = %(company)s AND starts_with(note, %(beginning)s)
+   AND substr(note, length(%(beginning)s) + 1) ~ '^[0-9]{1,18}$'
