@@ -1,0 +1,563 @@
+"""An RFID portal: sllurp 3.0.5 behind an adapter that outlives its faults.
+
+In: the address and settings of an LLRP reader. Out: TagReads (`reads`), whether the reader is there, and
+counters. `run` connects, watches and connects again until it is cancelled.
+
+What sllurp gives us is its socket thread, its decoding and its state machine (`handleMessage`), one fresh
+client for every connection. What we do not leave to it, and why:
+
+* **Cutting the stream into messages.** It keeps the half of a message that was cut off and prepends it to
+  the next connection; an unknown message type makes it drop the rest of what it received, and it then
+  reads lengths out of the middle of messages. Here every message is handed over on its own: one that
+  cannot be read is counted and costs nothing else, and a length that cannot be ends the connection.
+* **Noticing the end.** An error while decoding ends its thread without any callback, and `is_alive` stays
+  true while nothing arrives. Here the thread's end is an event, and so is silence: more than `SILENCE`
+  keepalive intervals without a whole message.
+* **Connecting again.** It would wait 60 s each time. See stay_connected.py.
+* **The queue.** Callbacks run in its thread. Here the thread decodes a report, puts its reads into a
+  bounded queue and wakes the loop once per report; it never waits for us. When the queue is full the
+  oldest reads are shed and counted: newer ones say more about where a tag is going.
+
+Times are the reader's, put right by reader_clock.py; what is wrong with single reads is sorted out in
+tag_reports.py.
+"""
+
+import asyncio
+import logging
+import struct
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sllurp.llrp import LLRPClient, LLRPMessage, LLRPReaderClient, LLRPReaderConfig, LLRPReaderState
+from sllurp.llrp_errors import LLRPError, ReaderConfigurationError
+
+from edge.devices.reader_clock import Arrival, ReaderClock
+from edge.devices.stay_connected import BackOff, DeviceLost, stay_connected
+from edge.devices.tag_reports import TagReports
+from edge.readings import TagRead
+from protocols.llrp import PORT, FrameSplitter
+
+log = logging.getLogger(__name__)
+
+CONNECT_TIMEOUT_S: Final = 5.0  # for TCP, and for a send that the reader does not take
+HANDSHAKE_TIMEOUT_S: Final = 10.0  # from the connection to a running inventory; real readers need 1 to 3 s
+POLITE_TIMEOUT_S: Final = 1.0  # for the reader to stop its inventory when we leave
+JOIN_TIMEOUT_S: Final = 2.0  # for sllurp's thread to end after its socket was closed
+# Keepalive intervals of silence after which a reader counts as gone: two lost or late ones are survived.
+SILENCE: Final = 2.5
+# While the reader is away, time at the gate stands still for so long: reads that it still holds, or sees
+# in the next seconds, belong to visits that began before it went.
+AWAY_GRACE_S: Final = 10.0
+
+# What sllurp's decoders raise on bytes that are not what they should be; none of it is caught in there.
+_UNREADABLE: Final = (
+    LLRPError,
+    struct.error,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    RecursionError,
+)
+
+
+class UnreadableMessage(ValueError):
+    """A whole message that sllurp cannot decode; `is_unknown` when it has no decoder for its type."""
+
+    def __init__(self, reason: str, is_unknown: bool) -> None:
+        super().__init__(reason)
+        self.is_unknown = is_unknown
+
+
+def decode(message: bytes) -> LLRPMessage:
+    """One whole message of a reader, decoded by sllurp. Raises UnreadableMessage, and nothing else."""
+    try:
+        decoded = LLRPMessage(msgbytes=message)
+    except _UNREADABLE as error:
+        where = f"{message[:64].hex()} ({len(message)} bytes)"
+        raise UnreadableMessage(f"{error!r} in {where}", "Cannot find decoder" in str(error)) from error
+    return decoded
+
+
+@dataclass(frozen=True, slots=True)
+class PortalSettings:
+    """One reader and how it shall work.
+
+    name             what we call it, in logs and counters
+    antennas         1-based numbers that take part; reads of others are left out
+    keepalive_s      how often the reader shall say that it lives; gone after 2.5 times that in silence
+    queue_reads      reads that wait for us at most; at 1,000 reads/s, more than most readers do, 50 s
+    tx_power_dbm     the reader's nearest power below; None: its highest
+    session          Gen2 session. 0 lets a tag answer again at once, for the 24 reads a pass that deciding
+                     a direction needs; 1 to 3 keep it quiet for a while
+    tag_population   how many tags are expected in view at once
+    mode             reader mode identifier; None leaves it to the reader
+    tags_per_report  1: every sighting is reported on its own. More saves messages, but the reader then
+                     sums up sightings of a tag, and its way through the gate is lost between them
+    impinj           ask an Impinj reader for phase and for RSSI in 0.01 dB; others refuse
+    """
+
+    name: str
+    host: str
+    port: int = PORT
+    antennas: tuple[int, ...] = (1, 2, 3, 4)
+    keepalive_s: float = 5.0
+    queue_reads: int = 50_000
+    tx_power_dbm: float | None = None
+    session: int = 0
+    tag_population: int = 32
+    mode: int | None = None
+    tags_per_report: int = 1
+    impinj: bool = False
+
+    def __post_init__(self) -> None:
+        if not self.antennas or min(self.antennas) < 1:
+            raise ValueError(f"portal {self.name}: expected antennas from 1 on, got {self.antennas}")
+        if not 0.001 <= self.keepalive_s <= 3600 or self.queue_reads < 1:
+            raise ValueError(
+                f"portal {self.name}: expected a keepalive of 0.001 to 3600 s and room for at least 1 read, "
+                f"got {self.keepalive_s} s and {self.queue_reads}"
+            )
+        if not 0 <= self.session <= 3 or not 1 <= self.tags_per_report <= 0xFFFF:
+            raise ValueError(
+                f"portal {self.name}: expected session 0 to 3 and 1 to 65535 tags a report, "
+                f"got {self.session} and {self.tags_per_report}"
+            )
+
+
+class ReadQueue:
+    """Reads on their way from sllurp's thread to the loop: bounded, the oldest shed first."""
+
+    def __init__(self, most: int) -> None:
+        self._most = most
+        self._waiting: deque[TagRead] = deque(maxlen=most)
+        # Held for the length of one report only, on either side; the thread waits for nothing else of ours.
+        self._lock = threading.Lock()
+        self.shed = 0
+
+    def put(self, reads: list[TagRead]) -> None:
+        """Add reads at the end; the oldest make room where there is none."""
+        with self._lock:
+            self.shed += max(0, len(self._waiting) + len(reads) - self._most)
+            self._waiting.extend(reads)
+
+    def take(self) -> list[TagRead]:
+        """All that wait, oldest first."""
+        with self._lock:
+            taken, self._waiting = self._waiting, deque(maxlen=self._most)
+        return list(taken)
+
+
+@dataclass(slots=True)
+class _Counts:
+    """What sllurp's thread counts; the loop only reads."""
+
+    reports: int = 0
+    reads: int = 0
+    malformed_messages: int = 0
+    unknown_messages: int = 0
+
+
+class Portal:
+    """One reader, from its address to TagReads."""
+
+    def __init__(
+        self,
+        settings: PortalSettings,
+        on_change: Callable[[str, bool], None] | None = None,
+        *,
+        back_off: BackOff | None = None,
+        monotonic: Callable[[], float] = time.monotonic,
+        wall_us: Callable[[], int] = lambda: time.time_ns() // 1000,
+    ) -> None:
+        self.settings = settings
+        self.connected = False
+        self.connections = 0
+        self.queue = ReadQueue(settings.queue_reads)
+        self.clock = ReaderClock()
+        self.reports = TagReports(settings.name, settings.antennas, self.clock)
+        self.counts = _Counts()
+        self._on_change = on_change
+        self._back_off = back_off
+        self._monotonic = monotonic
+        self._wall_us = wall_us
+        self._arrived = asyncio.Event()
+        self._away_since_s: float | None = None
+
+    @property
+    def reconnects(self) -> int:
+        """How often the reader came back."""
+        return max(0, self.connections - 1)
+
+    @property
+    def shed(self) -> int:
+        """Reads dropped because nobody took them in time."""
+        return self.queue.shed
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """Everything counted since the program's start, by name."""
+        return {
+            "reports": self.counts.reports,
+            "reads": self.counts.reads,
+            "shed": self.queue.shed,
+            "malformed_messages": self.counts.malformed_messages,
+            "unknown_messages": self.counts.unknown_messages,
+            "without_time": self.clock.without_time,
+            "wrong_time": self.clock.wrong_time,
+            "clock_steps": self.clock.steps,
+            "reconnects": self.reconnects,
+            **self.reports.counts,
+        }
+
+    async def run(self) -> None:
+        """Stay connected until cancelled."""
+        _quieten_sllurp()
+        await stay_connected(
+            f"portal {self.settings.name}",
+            self._serve,
+            self._note_change,
+            back_off=self._back_off,
+            monotonic=self._monotonic,
+        )
+
+    async def reads(self, timeout_s: float | None = None) -> list[TagRead]:
+        """Wait until there are reads and return all that wait, oldest first; none after `timeout_s`."""
+        try:
+            async with asyncio.timeout(timeout_s):
+                while True:
+                    if taken := self.queue.take():
+                        return taken
+                    # Nothing can set it between `take` and here: the thread's wake-up runs in this loop.
+                    self._arrived.clear()
+                    await self._arrived.wait()
+        except TimeoutError:
+            return []
+
+    def clock_us(self) -> int:
+        """The time at the gate now, microseconds UTC on the corrected reader clock; what visits end by.
+
+        It stands still for the first AWAY_GRACE_S of an absence of the reader.
+        """
+        now_us = self.clock.now_us(self.arrival())
+        if self._away_since_s is None:
+            return now_us
+        away_s = max(0.0, self._monotonic() - self._away_since_s)
+        return now_us - round(min(away_s, AWAY_GRACE_S) * 1_000_000)
+
+    def arrival(self) -> Arrival:
+        """This moment by the gateway's clocks."""
+        return Arrival(self._wall_us(), round(self._monotonic() * 1_000_000))
+
+    def _note_change(self, _: str, connected: bool) -> None:
+        self.connected = connected
+        self.connections += connected
+        self._away_since_s = None if connected else self._monotonic()
+        if self._on_change is not None:
+            self._on_change(self.settings.name, connected)
+
+    async def _serve(self, connected: Callable[[], None]) -> None:
+        connection = _Connection(self, asyncio.get_running_loop(), self._arrived, self._monotonic)
+        try:
+            await connection.open()
+            connected()
+            await connection.watch()
+        except asyncio.CancelledError:
+            await connection.leave_politely()
+            raise
+        finally:
+            await connection.close()
+
+
+class _Connection:
+    """One connection to the reader. Methods with `_on_` run in sllurp's thread, all others in the loop."""
+
+    def __init__(
+        self,
+        portal: Portal,
+        loop: asyncio.AbstractEventLoop,
+        arrived: asyncio.Event,
+        monotonic: Callable[[], float],
+    ) -> None:
+        settings = portal.settings
+        self._portal = portal
+        self._loop = loop
+        self._arrived = arrived
+        self._monotonic = monotonic
+        self._client = _Client(settings, self._on_message, self._on_unreadable, self._on_over, self._on_state)
+        self._thread = threading.Thread(target=self._on_thread_start, name=f"sllurp-{settings.name}", daemon=True)
+        self._connecting: asyncio.Future[None] | None = None
+        self._up: asyncio.Future[None] = loop.create_future()
+        self._over: asyncio.Future[str] = loop.create_future()
+        self._heard_at_s = monotonic()
+
+    async def open(self) -> None:
+        """Connect and wait until the inventory runs. Raises DeviceLost."""
+        settings = self._portal.settings
+        self._portal.reports.forget_named()
+        # sllurp connects blocking; the shield lets `close` wait for it when we are cancelled meanwhile.
+        self._connecting = asyncio.ensure_future(asyncio.to_thread(self._client.connect, start_main_loop=False))
+        try:
+            await asyncio.shield(self._connecting)
+        except OSError as error:
+            raise DeviceLost(f"{settings.host}:{settings.port} cannot be reached, {error}") from error
+        self._heard_at_s = self._monotonic()
+        self._thread.start()
+        try:
+            async with asyncio.timeout(HANDSHAKE_TIMEOUT_S):
+                await self._up
+        except TimeoutError:
+            raise DeviceLost(
+                f"expected a running inventory within {HANDSHAKE_TIMEOUT_S:g} s, got no further than "
+                f"{LLRPReaderState.getStateName(self._client.llrp.state)}"
+            ) from None
+
+    async def watch(self) -> None:
+        """Return never: raises DeviceLost when the connection ends or nothing is heard any more."""
+        silence_s = SILENCE * self._portal.settings.keepalive_s
+        while True:
+            left_s = self._heard_at_s + silence_s - self._monotonic()
+            if left_s <= 0:
+                raise DeviceLost(
+                    f"expected a keepalive every {silence_s / SILENCE:g} s, heard nothing for {silence_s:g} s"
+                )
+            done, _ = await asyncio.wait((self._over,), timeout=left_s)
+            if done:
+                raise DeviceLost(self._over.result())
+
+    async def leave_politely(self) -> None:
+        """Have the reader stop radiating; give up soon, for we are leaving."""
+        if not self._up.done() or self._over.done():
+            return
+        stopped: asyncio.Future[None] = self._loop.create_future()
+
+        def on_stopped(*_: object) -> None:
+            self._tell_loop(_resolve, stopped)
+
+        try:
+            async with asyncio.timeout(POLITE_TIMEOUT_S):
+                await asyncio.to_thread(self._client.llrp.stopPolitely, on_stopped, disconnect=True)
+                await asyncio.wait((stopped, self._over), return_when=asyncio.FIRST_COMPLETED)
+        except (TimeoutError, OSError, LLRPError, ReaderConfigurationError) as error:
+            log.debug("portal %s did not stop in time: %r", self._portal.settings.name, error)
+
+    async def close(self) -> None:
+        """Close the socket and see the thread end."""
+        self._up.cancel()
+        if self._connecting is not None and not self._connecting.done():
+            await asyncio.wait((self._connecting,), timeout=CONNECT_TIMEOUT_S)
+        if self._connecting is not None and self._connecting.done():
+            self._connecting.exception()  # asked for, so that asyncio does not call it forgotten
+        self._client.hard_disconnect()
+        if self._thread.ident is None:
+            return
+        await asyncio.to_thread(self._thread.join, JOIN_TIMEOUT_S)
+        if self._thread.is_alive():
+            # It holds a closed socket and a queue that stays bounded; it is a daemon and cannot keep us.
+            log.error("portal %s: sllurp's thread did not end", self._portal.settings.name)
+
+    # ── in sllurp's thread: nothing here may wait or raise ───────────────────────────────────────
+
+    def _on_thread_start(self) -> None:
+        try:
+            self._client.main_loop()
+        except ReaderConfigurationError as error:
+            self._on_over(str(error))
+        else:
+            self._on_over("the reader closed the connection")
+
+    def _on_state(self, state: int) -> None:
+        if state == LLRPReaderState.STATE_INVENTORYING:
+            self._tell_loop(_resolve, self._up)
+
+    def _on_message(self, name: str, content: Mapping[str, Any]) -> None:
+        self._heard_at_s = self._monotonic()
+        if name == "RO_ACCESS_REPORT":
+            self._on_report(content)
+        elif name == "READER_EVENT_NOTIFICATION":
+            self._on_event(content.get("ReaderEventNotificationData", {}))
+        elif name == "ERROR_MESSAGE":
+            log.warning("portal %s: the reader reports an error, %s", self._portal.settings.name, _status(content))
+
+    def _on_report(self, content: Mapping[str, Any]) -> None:
+        portal = self._portal
+        reads = portal.reports.read(content["TagReportData"], portal.arrival())
+        portal.counts.reports += 1
+        portal.counts.reads += len(reads)
+        if reads:
+            portal.queue.put(reads)
+            self._tell_loop(self._arrived.set)
+
+    def _on_event(self, event: Mapping[str, Any]) -> None:
+        portal = self._portal
+        if attempt := event.get("ConnectionAttemptEvent"):
+            if attempt["Status"] == "Success":
+                stamp = event.get("UTCTimestamp") or event.get("Uptime") or {}
+                portal.clock.connected(stamp.get("Microseconds"), portal.arrival())
+            elif attempt["Status"] == "Another connection attempted":
+                log.info("portal %s: another client tried to connect to the reader", portal.settings.name)
+            else:
+                self._on_over(f"the reader refuses: {attempt['Status']}")
+        elif "ConnectionCloseEvent" in event:
+            self._on_over("the reader said that it closes the connection")
+        elif antenna := event.get("AntennaEvent"):
+            log.warning(
+                "portal %s: antenna %s is %s",
+                portal.settings.name,
+                antenna.get("AntennaID"),
+                str(antenna.get("EventType")).lower(),
+            )
+        elif "ReaderExceptionEvent" in event:
+            log.warning("portal %s: the reader reports %s", portal.settings.name, event["ReaderExceptionEvent"])
+
+    def _on_unreadable(self, unreadable: UnreadableMessage) -> None:
+        counts = self._portal.counts
+        if unreadable.is_unknown:
+            counts.unknown_messages += 1
+        else:
+            counts.malformed_messages += 1
+        if counts.unknown_messages + counts.malformed_messages == 1:
+            log.warning(
+                "portal %s: a message is left out, more like it are only counted: %s",
+                self._portal.settings.name,
+                unreadable,
+            )
+
+    def _on_over(self, reason: str) -> None:
+        self._tell_loop(self._note_over, reason)
+
+    def _tell_loop(self, tell: Callable[..., None], *what: object) -> None:
+        try:
+            self._loop.call_soon_threadsafe(tell, *what)
+        except RuntimeError:
+            log.debug("portal %s: the loop is closed already", self._portal.settings.name)
+
+    # ── in the loop again ────────────────────────────────────────────────────────────────────────
+
+    def _note_over(self, reason: str) -> None:
+        if not self._over.done():
+            self._over.set_result(reason)
+        if not self._up.done():
+            self._up.set_exception(DeviceLost(reason))
+
+
+class _StateMachine(LLRPClient):
+    """sllurp's conversation with the reader, with one ROSpec of ours."""
+
+    def __init__(self, tags_per_report: int, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self._tags_per_report = tags_per_report
+
+    def getROSpec(self, force_new: bool = False) -> Any:  # noqa: N802  sllurp's name
+        """Its ROSpec, but reporting every so many sightings: it would have the reader wait for the end."""
+        rospec = super().getROSpec(force_new)
+        rospec["ROReportSpec"]["N"] = self._tags_per_report
+        return rospec
+
+
+class _Client(LLRPReaderClient):
+    """sllurp's client, fed with whole messages only."""
+
+    def __init__(
+        self,
+        settings: PortalSettings,
+        on_message: Callable[[str, Mapping[str, Any]], None],
+        on_unreadable: Callable[[UnreadableMessage], None],
+        on_over: Callable[[str], None],
+        on_state: Callable[[int], None],
+    ) -> None:
+        super().__init__(settings.host, settings.port, _config(settings), timeout=CONNECT_TIMEOUT_S)
+        self.llrp = _StateMachine(
+            settings.tags_per_report,
+            self.config,
+            transport_tx_write=self.send_data,
+            state_change_callback=on_state,
+        )
+        self._splitter = FrameSplitter()
+        self._on_message = on_message
+        self._on_unreadable = on_unreadable
+        self._on_over = on_over
+
+    def raw_data_received(self, data: bytes) -> None:
+        """What sllurp's thread calls with everything it receives."""
+        for message in self._splitter.feed(data):
+            self._take(message)
+        if self._splitter.broken is not None:
+            self._give_up(f"the stream cannot be followed, {self._splitter.broken}")
+
+    def _take(self, message: bytes) -> None:
+        try:
+            decoded = decode(message)
+        except UnreadableMessage as unreadable:
+            self._on_unreadable(unreadable)
+            return
+        name = decoded.getName()
+        content = decoded.msgdict[name]
+        try:
+            self._on_message(name, content)
+            self.llrp.handleMessage(decoded)
+        except (*_UNREADABLE, ReaderConfigurationError) as error:
+            self._give_up(f"the conversation broke at {name}, {error!r} {_status(content)}".rstrip())
+
+    def _give_up(self, reason: str) -> None:
+        self._on_over(reason)
+        self.hard_disconnect()
+
+
+def _config(settings: PortalSettings) -> LLRPReaderConfig:
+    """sllurp's configuration; made anew for every connection, since sllurp writes into it."""
+    config: dict[str, Any] = {
+        "antennas": list(settings.antennas),
+        "tx_power_dbm": None if settings.tx_power_dbm is None else float(settings.tx_power_dbm),
+        "session": settings.session,
+        "tag_population": settings.tag_population,
+        "mode_identifier": settings.mode,
+        "keepalive_interval": max(1, round(settings.keepalive_s * 1000)),
+        "reconnect": False,
+        "tag_content_selector": {
+            "EnableROSpecID": False,
+            "EnableSpecIndex": False,
+            "EnableInventoryParameterSpecID": False,
+            "EnableAntennaID": True,
+            "EnableChannelIndex": True,
+            "EnablePeakRSSI": True,
+            "EnableFirstSeenTimestamp": True,
+            "EnableLastSeenTimestamp": True,
+            "EnableTagSeenCount": True,
+            "EnableAccessSpecID": False,
+        },
+        "event_selector": {"AntennaEvent": True, "ReaderExceptionEvent": True},
+    }
+    if settings.impinj:
+        config["impinj_tag_content_selector"] = {
+            "EnableRFPhaseAngle": True,
+            "EnablePeakRSSI": True,
+            "EnableRFDopplerFrequency": False,
+        }
+    return LLRPReaderConfig(config)
+
+
+def _status(content: Mapping[str, Any]) -> str:
+    """What the reader said about it, where it said something."""
+    status = content.get("LLRPStatus")
+    if not isinstance(status, Mapping) or status.get("StatusCode") == "Success":
+        return ""
+    description = status.get("ErrorDescription", b"")
+    text = description.decode(errors="replace") if isinstance(description, bytes) else str(description)
+    return f"{status.get('StatusCode')} {text}".strip()
+
+
+def _resolve(future: "asyncio.Future[None]") -> None:
+    if not future.done():
+        future.set_result(None)
+
+
+def _quieten_sllurp() -> None:
+    """Its log lines repeat ours, with traces; whoever sets a level for it sees them again."""
+    its_log = logging.getLogger("sllurp")
+    if its_log.level == logging.NOTSET:
+        its_log.setLevel(logging.CRITICAL + 1)
