@@ -14,8 +14,8 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from cloud.flows.incarnation import current_incarnation
 from cloud.flows.record_batch import LeaseLost, Received, Recorded, record_batch
-from cloud.ingest.incarnation import current_incarnation
 from cloud.ingest.leases import RENEW_S, Leases
 from cloud.ingest.quarantine import Suspects
 from cloud.ingest.registry import Registered, Registry

@@ -67,3 +67,8 @@ VALUES (%(company)s, %(gateway)s, %(epoch)s, %(first)s, %(last)s, %(reason)s, %(
 SELECT lane FROM lane_leases
  WHERE company_id = %(company)s AND lane = ANY(%(lanes)s) AND worker = %(worker)s AND token = %(token)s
  ORDER BY lane FOR SHARE
+
+-- stopped_log --
+-- Where a log stands that waits for a person.
+SELECT applied_seq, stopped FROM gateway_logs
+ WHERE company_id = %(company)s AND gateway_id = %(gateway)s AND epoch = %(epoch)s AND stopped IS NOT NULL
