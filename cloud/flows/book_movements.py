@@ -157,7 +157,8 @@ def book(cursor: Cursor, batch: Batch, moves: MovementColumns) -> Booked:
     for row in np.flatnonzero(dates.missing):
         legs.reject.setdefault(int(row), "no period covers its day: extend the company's calendar")
     own_value, own_amount = _own_values(moves, batch.company)
-    for row in np.flatnonzero((own_value == OVERFLOW) & (moves.price != NONE)):
+    # NONE and OVERFLOW are the same number: only a price that is a cost can overflow.
+    for row in np.flatnonzero((own_value == OVERFLOW) & (moves.price != NONE) & np.isin(moves.kind, _PRICED)):
         legs.reject.setdefault(int(row), "quantity × price passes what the books can hold")
 
     keep = _costing_order(moves, legs)

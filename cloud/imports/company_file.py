@@ -1,36 +1,38 @@
 """A company's description in TOML → values; what cannot be is named by its place in the file.
 
-[company]
-code = "demo"                # its name in topics and on command lines
-name = "示例公司 · Demo"
-currency = "CNY"             # ISO 4217
-time_zone = "Asia/Shanghai"  # IANA
-profile = "ASBE"             # ASBE, IFRS or US_GAAP
+An example with every key; what is optional says so:
 
-[[sites]]
-code = "MAIN"
-name = "主仓 · Main warehouse"
-zones = [{ code = "MAIN-STORE", name = "库区 · Store" }]
+    [company]
+    code = "demo"                # its name in topics and on command lines
+    name = "示例公司 · Demo"
+    currency = "CNY"             # ISO 4217
+    time_zone = "Asia/Shanghai"  # IANA
+    profile = "ASBE"             # ASBE, IFRS or US_GAAP
 
-[[gates]]
-code = "dock-1"
-inside = "MAIN-STORE"        # codes of locations; WORLD and the like are there always
-outside = "WORLD"
-crossing_group = 1           # gates that can see one crossing share it; optional
-same_crossing_s = 10         # optional
+    [[sites]]
+    code = "MAIN"
+    name = "主仓 · Main warehouse"
+    zones = [{ code = "MAIN-STORE", name = "库区 · Store" }]
 
-[[gateways]]
-site = "MAIN"
-code = "gw-1"
+    [[gates]]
+    code = "dock-1"
+    inside = "MAIN-STORE"        # codes of locations; WORLD and the like are there always
+    outside = "WORLD"
+    crossing_group = 1           # gates that can see one crossing share it; optional
+    same_crossing_s = 10         # optional
 
-[[items]]
-code = "TEA-100"
-name_zh = "碧螺春 100 克"
-name_en = "Biluochun tea 100 g"
-unit = "pcs"                 # optional, as are the following
-gtin = "09521141000013"
-item_class = "goods"         # or raw_material
-method = "fifo"              # or moving_average
+    [[gateways]]
+    site = "MAIN"
+    code = "gw-1"
+
+    [[items]]
+    code = "TEA-100"
+    name_zh = "碧螺春 100 克"
+    name_en = "Biluochun tea 100 g"
+    unit = "pcs"                 # optional, as are the following
+    gtin = "09521141000014"
+    item_class = "goods"         # or raw_material
+    method = "fifo"              # or moving_average
 """
 
 import tomllib

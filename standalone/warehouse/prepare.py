@@ -70,7 +70,7 @@ def prepare_run(
     Raises WrongRun, WrongFile, CannotChange, psycopg.Error.
     """
     described = description(catalogue)
-    supply = _small_catalogue(described) if catalogue is None else _best_sellers(catalogue)
+    supply = small_supply(described) if catalogue is None else best_sellers(catalogue)
     open_until = (now or datetime.now(UTC)) + OPEN_FOR
     plan = plan_run(run, supply.offers, open_until)
     with connection.transaction():
@@ -91,7 +91,7 @@ def declare_opening_stock(
     Raises CannotBook, psycopg.Error.
     """
     described = description(catalogue)
-    supply = _small_catalogue(described) if catalogue is None else _best_sellers(catalogue)
+    supply = small_supply(described) if catalogue is None else best_sellers(catalogue)
     moment = now or datetime.now(UTC)
     plan = plan_run(1, supply.offers, moment)
     company = master.find_company(connection, described.settings.code)
@@ -122,7 +122,7 @@ def declare_opening_stock(
 
 
 @dataclass(frozen=True, slots=True)
-class _Supply:
+class Supply:
     """What the pallets are loaded from: articles, twelve offers of them, and who is met."""
 
     items: tuple[Item, ...]
@@ -130,7 +130,7 @@ class _Supply:
     parties: tuple[Party, ...]
 
 
-def _small_catalogue(described: CompanyDescription) -> _Supply:
+def small_supply(described: CompanyDescription) -> Supply:
     gtins = {item.code: item.gtin for item in described.items}
     with (HERE / "offers.toml").open("rb") as file:
         content = tomllib.load(file)
@@ -147,10 +147,10 @@ def _small_catalogue(described: CompanyDescription) -> _Supply:
         for table in content["offers"]
     )
     suppliers = (Party("supplier", table["code"], table["name"]) for table in content["suppliers"])
-    return _Supply(described.items, offers, (*suppliers, CUSTOMER_PARTY))
+    return Supply(described.items, offers, (*suppliers, CUSTOMER_PARTY))
 
 
-def _best_sellers(path: Path) -> _Supply:
+def best_sellers(path: Path) -> Supply:
     catalogue = read_catalogue(path)
     sold: Counter[str] = Counter()
     for line in read_lines(path, catalogue.typical_day()):
@@ -159,7 +159,7 @@ def _best_sellers(path: Path) -> _Supply:
     best = sorted(sold, key=lambda code: (-sold[code], code))[:OFFERS]
     offers = tuple(_retail_offer(catalogue, code, number) for number, code in enumerate(best))
     items = tuple(item for item in items_of(catalogue) if item.code in set(best))
-    return _Supply(items, offers, (MADE_UP_SUPPLIER, CUSTOMER_PARTY))
+    return Supply(items, offers, (MADE_UP_SUPPLIER, CUSTOMER_PARTY))
 
 
 def _retail_offer(catalogue: Catalogue, code: str, number: int) -> Offer:
