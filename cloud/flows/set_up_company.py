@@ -1,4 +1,4 @@
-"""Set up a company, its places, gates, gateways and items; a second time changes nothing.
+"""Set up a company, its places, gates, gateways and items; a second time only carries its calendar on.
 
 A new company gets the chart and posting rules of its profile, the virtual locations, and monthly periods
 from 24 months back to 24 ahead. What books depend on (currency, time zone, profile, the kind of a place)
@@ -57,19 +57,21 @@ class CompanyDescription:
 def set_up_company(connection: psycopg.Connection, settings: CompanySettings, today: date | None = None) -> int:
     """The company_id of the company with this code, made or found; all or nothing.
 
-    today  the day around which the calendar is laid; by default today in the company's time zone
+    today  the day around which the calendar is laid, or up to 24 months after which it is carried on; by
+           default today in the company's time zone
     Raises CannotChange, psycopg.Error. Making one needs the owner's connection, finding one does not.
     """
     found = master.find_company(connection, settings.code)
+    day = today or datetime.now(UTC).astimezone(ZoneInfo(settings.time_zone)).date()
     if found is not None:
         _refuse_other_books(found.settings, settings)
+        ensure_periods(connection, found.company_id, day, _shift(day, PERIODS_AHEAD))
         return found.company_id
     with connection.transaction():
         company_id = master.add_company(connection, settings)
         master.add_chart(connection, company_id, chart_of(settings.profile), posting_rules_of(settings.profile))
         for location in VIRTUAL_LOCATIONS:
             master.put_location(connection, company_id, location.code, location.name, location.kind)
-        day = today or datetime.now(UTC).astimezone(ZoneInfo(settings.time_zone)).date()
         ensure_periods(connection, company_id, _shift(day, -PERIODS_BACK), _shift(day, PERIODS_AHEAD))
     return company_id
 

@@ -45,9 +45,9 @@ def import_items(
     connection: psycopg.Connection, path: Path, company_code: str, encoding: str = "utf-8-sig"
 ) -> ItemsImported:
     """Write the file's items in one transaction. Raises BadFile, UnknownCode, OSError, psycopg.Error."""
+    company_id = known_company(connection, company_code).company_id
     rows = read_items(path, encoding)
     items = [item for _, item in rows]
-    company_id = known_company(connection, company_code).company_id
     with connection.transaction():
         lines = {item.code: row.line for row, item in rows}
         if conflicts := master.item_conflicts(connection, company_id, items):

@@ -131,6 +131,7 @@ class Supply:
 
 
 def small_supply(described: CompanyDescription) -> Supply:
+    """The small catalogue, in the order of offers.toml."""
     gtins = {item.code: item.gtin for item in described.items}
     with (HERE / "offers.toml").open("rb") as file:
         content = tomllib.load(file)
@@ -151,6 +152,7 @@ def small_supply(described: CompanyDescription) -> Supply:
 
 
 def best_sellers(path: Path) -> Supply:
+    """The twelve articles of which the file's most typical day sold the most pieces. Raises WrongFile, OSError."""
     catalogue = read_catalogue(path)
     sold: Counter[str] = Counter()
     for line in read_lines(path, catalogue.typical_day()):

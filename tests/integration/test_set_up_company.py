@@ -88,8 +88,15 @@ def test_the_currency_decides_the_digits_of_the_ledger(
 def test_setting_up_twice_changes_nothing(connection: psycopg.Connection) -> None:
     first = apply_description(connection, DESCRIPTION, TODAY)
     before = _all(connection)
-    assert apply_description(connection, DESCRIPTION, date(2027, 5, 1)) == first
+    assert apply_description(connection, DESCRIPTION, TODAY) == first
     assert _all(connection) == before
+
+
+def test_a_later_set_up_carries_the_calendar_on(connection: psycopg.Connection) -> None:
+    apply_description(connection, DESCRIPTION, TODAY)
+    apply_description(connection, DESCRIPTION, date(2031, 2, 28))
+    span = connection.execute("SELECT count(*), min(period_id), max(period_id) FROM periods").fetchone()
+    assert span == (49 + 51, 202411, 203302)
 
 
 def test_sites_have_zones_and_a_clarification_of_their_own(connection: psycopg.Connection) -> None:
