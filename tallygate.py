@@ -18,7 +18,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "edge": ("edge.wiring:main", "a gateway: readers, recognition, outbox, uplink"),
     "ingest": ("cloud.ingest.program:main", "apply the gateways' logs"),
-    "api": ("cloud.api.program:main", "the web service: API and live page"),
+    "api": ("cloud.wiring:main", "the web service: API and live page"),
     "migrate": ("cloud.store.program:main", "bring the database to the newest schema"),
     "verify": ("cloud.checks.verify:main", "check the promises on the running database"),
     "loss": ("cloud.checks.loss:main", "record numbers of a gateway's log as lost for good"),

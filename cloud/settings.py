@@ -5,11 +5,13 @@ TALLYGATE_MQTT_HOST      broker, TALLYGATE_MQTT_PORT (1883, or 8883 with a CA fi
 TALLYGATE_MQTT_USER      the cloud's user, TALLYGATE_MQTT_PASSWORD or …_FILE
 TALLYGATE_MQTT_CA_FILE   certificate authority of the broker; set: TLS, absent: plain (loopback only)
 TALLYGATE_API_LISTEN     host:port of the web service
+TALLYGATE_API_PROXIES    addresses of reverse proxies whose X-Forwarded-For and -Proto are believed, by commas
 """
 
 import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from ipaddress import ip_network
 from pathlib import Path
 
 
@@ -57,6 +59,19 @@ def listen(environment: Mapping[str, str] = os.environ) -> Listen:
     """Where the web service listens; loopback unless told. Raises WrongSetting."""
     host, _, port = environment.get("TALLYGATE_API_LISTEN", "127.0.0.1:8080").rpartition(":")
     return Listen(host or "127.0.0.1", _port(port, "TALLYGATE_API_LISTEN"))
+
+
+def proxies(environment: Mapping[str, str] = os.environ) -> list[str]:
+    """Reverse proxies in front of the web service; none unless told. Raises WrongSetting."""
+    found = [part.strip() for part in environment.get("TALLYGATE_API_PROXIES", "").split(",") if part.strip()]
+    for address in found:
+        try:
+            ip_network(address)
+        except ValueError as error:
+            raise WrongSetting(
+                f"TALLYGATE_API_PROXIES: expected addresses or networks, got {address!r}"
+            ) from error
+    return found
 
 
 def _needed(environment: Mapping[str, str], name: str) -> str:

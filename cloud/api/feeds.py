@@ -1,6 +1,6 @@
 """What the three hot feeds share: order, cursor and incarnation."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from typing import Annotated, Any, TypeVar
 
 import psycopg
@@ -8,7 +8,7 @@ from fastapi import Query
 
 from cloud.api.paging import read_place, write_place
 from cloud.store import feeds
-from cloud.store.feeds import Feed, Order, Row
+from cloud.store.feeds import Order, Reading, Row
 
 OrderParameter = Annotated[
     Order,
@@ -27,21 +27,18 @@ Shown = TypeVar("Shown")
 
 def feed_page(
     connection: psycopg.Connection,
-    feed: Feed[Row],
-    company_id: int,
-    order: Order,
-    filters: Mapping[str, Any],
+    reading: Reading[Row],
     cursor: str | None,
     limit: int,
     show: Callable[[list[Row]], list[Shown]],
 ) -> dict[str, Any]:
     """One page of a feed, in the caller's snapshot. Raises Problem."""
+    name, bound = reading.feed.name, {**reading.filters, "order": reading.order}
     life = feeds.incarnation(connection)
-    bound = {**filters, "order": order}
-    after = read_place(cursor, feed.name, bound, life) if cursor else None
-    page = feeds.read_page(connection, feed, company_id, after, order, filters, limit)
+    after = read_place(cursor, name, bound, life) if cursor else None
+    page = feeds.read_page(connection, reading, after, limit)
     return {
         "data": show(page.rows),
-        "next_cursor": write_place(feed.name, bound, life, page.place) if page.place else None,
+        "next_cursor": write_place(name, bound, life, page.place) if page.place else None,
         "has_more": page.has_more,
     }

@@ -16,7 +16,7 @@ from cloud.domain.access import Company
 from cloud.domain.decimals import minor_text
 from cloud.domain.movement import Kind
 from cloud.store import feeds, lists
-from cloud.store.feeds import EntryRow, LineRow, Order
+from cloud.store.feeds import EntryRow, LineRow, Order, Reading
 
 router = APIRouter(tags=["journal entries"])
 
@@ -79,13 +79,11 @@ def list_journal_entries(
 ) -> dict[str, Any]:
     """Journal entries in commit order."""
     filters = {"account": account, "period": period, "document": document}
+    reading = Reading(feeds.JOURNAL_ENTRIES, caller.company.company_id, order, filters)
     with snapshot(pool) as connection:
         return feed_page(
             connection,
-            feeds.JOURNAL_ENTRIES,
-            caller.company.company_id,
-            order,
-            filters,
+            reading,
             cursor,
             limit,
             lambda rows: _with_lines(connection, caller.company, rows),

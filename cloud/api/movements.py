@@ -35,7 +35,7 @@ from cloud.domain.moments import moment_of, us_of
 from cloud.domain.movement import Kind
 from cloud.flows.declare import CannotBook, Declared, RequestConflict, declare_movements
 from cloud.store import codes, feeds
-from cloud.store.feeds import MovementRow, Order
+from cloud.store.feeds import MovementRow, Order, Reading
 
 router = APIRouter(prefix="/v1/movements", tags=["movements"])
 
@@ -132,13 +132,11 @@ def list_movements(
         "kind": None if kind is None else int(kind),
         "document": document,
     }
+    reading = Reading(feeds.MOVEMENTS, caller.company.company_id, order, filters)
     with snapshot(pool) as connection:
         return feed_page(
             connection,
-            feeds.MOVEMENTS,
-            caller.company.company_id,
-            order,
-            filters,
+            reading,
             cursor,
             limit,
             lambda rows: [show_movement(row) for row in rows],

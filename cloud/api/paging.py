@@ -97,7 +97,7 @@ def read_place(text: str, feed: str, filters: Mapping[str, Any], incarnation: in
             410,
             "cursor-of-an-earlier-life",
             f"the database was restored since this cursor was made: expected incarnation {incarnation}, "
-            f"got {life}. What the cursor had passed may have been undone; read the feed again from its beginning.",
+            f"got {life}. What it had passed may have been undone: read the feed again from its beginning.",
             expected_incarnation=incarnation,
             cursor_incarnation=life,
         )

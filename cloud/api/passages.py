@@ -13,7 +13,7 @@ from cloud.api.values import CrossingName, LogPlace, Moment, OutcomeName
 from cloud.domain.moments import moment_of, moment_or_none
 from cloud.domain.movement import Crossing, Outcome
 from cloud.store import feeds
-from cloud.store.feeds import Order, PassageRow
+from cloud.store.feeds import Order, PassageRow, Reading
 
 router = APIRouter(prefix="/v1/passages", tags=["passages"])
 
@@ -56,13 +56,11 @@ def list_passages(
         "epc": epc.upper() if epc else None,
         "outcome": None if outcome is None else int(outcome),
     }
+    reading = Reading(feeds.PASSAGES, caller.company.company_id, order, filters)
     with snapshot(pool) as connection:
         return feed_page(
             connection,
-            feeds.PASSAGES,
-            caller.company.company_id,
-            order,
-            filters,
+            reading,
             cursor,
             limit,
             lambda rows: [show_passage(row) for row in rows],

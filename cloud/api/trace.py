@@ -194,7 +194,7 @@ def _show(company: Company, found: MovementTrace) -> MovementTraceOut:
             show_entry(company, entry, found.lines[entry.source_id, entry.step]) for entry in found.entries
         ],
         cost_entries=[_show_cost_entry(company, found, entry) for entry in found.cost_entries],
-        consumed_by=[_show_link(link) for link in found.consumed_by],
+        consumed_by=[_show_link(link, company.minor_digits) for link in found.consumed_by],
         corrected_by=found.corrected_by,
     )
 
@@ -219,30 +219,32 @@ def _show_cost_entry(company: Company, found: MovementTrace, entry: CostEntryRow
         posted=minor_text(entry.posted, company.minor_digits),
         corrects=entry.corrects,
         journal_lines=lines,
-        consumed=[_show_link(link) for link in found.consumed if own and link.step == entry.step],
+        consumed=[
+            _show_link(link, company.minor_digits) for link in found.consumed if own and link.step == entry.step
+        ],
         layers=[
-            _show_layer(layer)
+            _show_layer(layer, company.minor_digits)
             for layer in found.layers
             if own and layer.pool_id == entry.pool_id and layer.step == entry.step
         ],
     )
 
 
-def _show_link(link: LinkRow) -> LinkOut:
+def _show_link(link: LinkRow, digits: int) -> LinkOut:
     return LinkOut(
         movement=link.movement_id,
         step=link.step,
         layer=link.layer_no,
         source=link.source_id,
         quantity=micro_text(link.qty),
-        value=micro_text(link.value),
+        value=micro_text(link.value, digits),
     )
 
 
-def _show_layer(layer: LayerRow) -> LayerOut:
+def _show_layer(layer: LayerRow, digits: int) -> LayerOut:
     return LayerOut(
         layer=layer.layer_no,
         quantity_left=micro_text(layer.qty_left),
-        value_left=micro_text(layer.value_left),
+        value_left=micro_text(layer.value_left, digits),
         uncosted=layer.uncosted,
     )

@@ -6,7 +6,7 @@ reads a window of batches and then their rows, so a page costs its own rows, whe
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime
 from enum import StrEnum
 from typing import Any, Generic, NamedTuple, Protocol, TypeVar
@@ -63,9 +63,13 @@ class MovementRow:
     epoch: UUID
     seq: int
     item: str | None
+    item_zh: str | None
+    item_en: str | None
     unit: str | None
     from_code: str | None
+    from_name: str | None
     to_code: str | None
+    to_name: str | None
     party: str | None
     gateway_site: str | None
     gateway: str | None
@@ -95,6 +99,8 @@ class PassageRow:
     winner: UUID | None
     evidence: Any
     item: str | None
+    item_zh: str | None
+    item_en: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +138,7 @@ class LineRow:
     cost_step: int | None
 
 
-class _Placed(Protocol):
+class Placed(Protocol):
     @property
     def xid(self) -> str: ...
     @property
@@ -143,7 +149,7 @@ class _Placed(Protocol):
     def row_no(self) -> int: ...
 
 
-Row = TypeVar("Row", bound=_Placed)
+Row = TypeVar("Row", bound=Placed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,6 +176,48 @@ class FeedPage(Generic[Row]):
 
 
 @dataclass(frozen=True, slots=True)
+class Reading(Generic[Row]):
+    """How a feed is read: whose, which way, what of it.
+
+    only_settled  keep below the oldest transaction that may still commit; without it one sees what is
+                  committed now, which is a picture for people and nothing to read on from
+    """
+
+    feed: Feed[Row]
+    company_id: int
+    order: Order
+    filters: Mapping[str, Any] = field(default_factory=dict)
+    only_settled: bool = True
+
+    @property
+    def is_filtered(self) -> bool:
+        """Whether rows of a window may fall away."""
+        return any(value is not None for value in self.filters.values())
+
+    @property
+    def start(self) -> Place:
+        """Before every row."""
+        if self.order is Order.OLDEST:
+            return Place(0, -1, -1, self.end_row)
+        return Place(_XID_MAX, 2**15 - 1, 2**63 - 1, self.end_row)
+
+    @property
+    def end_row(self) -> int:
+        """A row number that stands behind every row of a batch."""
+        return _ROW_MAX if self.order is Order.OLDEST else -1
+
+    def statement(self, name: str, is_within: bool = False) -> sql.Composed:
+        """One of queries/feeds.sql, turned this reading's way."""
+        beyond = ">" if self.order is Order.OLDEST else "<"
+        return statement(NOUN, name).format(
+            beyond=sql.SQL(beyond),
+            reach=sql.SQL(beyond + "=" if is_within else beyond),
+            way=sql.SQL("ASC" if self.order is Order.OLDEST else "DESC"),
+            settled=sql.SQL("xid < pg_snapshot_xmin(pg_current_snapshot())" if self.only_settled else "true"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
 class _Window:
     batches: list[tuple[str, int, int, datetime]]
     is_last: bool
@@ -182,31 +230,23 @@ def incarnation(connection: psycopg.Connection) -> int:
 
 
 def read_page(
-    connection: psycopg.Connection,
-    feed: Feed[Row],
-    company_id: int,
-    after: Place | None,
-    order: Order,
-    filters: Mapping[str, Any],
-    limit: int,
+    connection: psycopg.Connection, reading: Reading[Row], after: Place | None, limit: int
 ) -> FeedPage[Row]:
     """Up to `limit` rows beyond `after`. With filters a page may be short, even empty, while there is more."""
-    place = after or _start(order)
+    place = after or reading.start
     seen = after
-    is_filtered = any(value is not None for value in filters.values())
     rows: list[Row] = []
     for _ in range(WINDOWS_PER_PAGE):
         wanted = limit - len(rows) + 1
-        window = _read_window(
-            connection, company_id, place, order, max(wanted, FILTERED_WINDOW_ROWS) if is_filtered else wanted
-        )
+        window = _read_window(connection, reading, place, wanted)
         if not window.batches:
             return FeedPage(rows, seen, has_more=False)
-        rows += _read_rows(connection, feed, company_id, window, place, order, filters, wanted)
+        rows += _read_rows(connection, reading, window, place, wanted)
         if len(rows) > limit:
             rows = rows[:limit]
             return FeedPage(rows, _place_of(rows[-1]), has_more=True)
-        place = seen = _end_of(window, order)
+        xid, lane, batch_no, _ = window.batches[-1]
+        place = seen = Place(int(xid), lane, batch_no, reading.end_row)
         if window.is_last:
             return FeedPage(rows, seen, has_more=False)
     return FeedPage(rows, seen, has_more=True)
@@ -228,69 +268,38 @@ def read_lines(
     return lines
 
 
-def _read_window(
-    connection: psycopg.Connection, company_id: int, place: Place, order: Order, rows: int
-) -> _Window:
-    values = {"company": company_id, "batches": WINDOW_BATCHES, **_place_values(place)}
+def _read_window(connection: psycopg.Connection, reading: Reading[Row], place: Place, wanted: int) -> _Window:
+    rows = max(wanted, FILTERED_WINDOW_ROWS) if reading.is_filtered else wanted
+    values = {"company": reading.company_id, "batches": WINDOW_BATCHES, **_place_values(place)}
     # A batch that was read to its end stays out, or it would fill every next window alone.
-    is_within = place.row_no != _end_row(order)
-    found = connection.execute(_ordered("window", order, is_within), values).fetchall()
+    is_within = place.row_no != reading.end_row
+    found = connection.execute(reading.statement("window", is_within), values).fetchall()
     # A first batch that the cursor stands in the middle of counts in full, which only makes a window short.
     kept = [row[:4] for row in found if row[4] < rows]
     return _Window(kept, is_last=len(kept) == len(found) < WINDOW_BATCHES)
 
 
 def _read_rows(
-    connection: psycopg.Connection,
-    feed: Feed[Row],
-    company_id: int,
-    window: _Window,
-    place: Place,
-    order: Order,
-    filters: Mapping[str, Any],
-    limit: int,
+    connection: psycopg.Connection, reading: Reading[Row], window: _Window, place: Place, wanted: int
 ) -> list[Row]:
     recorded = [batch[3] for batch in window.batches]
     values = {
-        "company": company_id,
+        "company": reading.company_id,
         "xids": [batch[0] for batch in window.batches],
         "lanes": [batch[1] for batch in window.batches],
         "numbers": [batch[2] for batch in window.batches],
         "first": min(recorded),
         "last": max(recorded),
-        "limit": limit,
+        "limit": wanted,
         **_place_values(place),
-        **{name: filters.get(name) for name in feed.filters},
+        **{name: reading.filters.get(name) for name in reading.feed.filters},
     }
-    with connection.cursor(row_factory=class_row(feed.row)) as cursor:
-        return cursor.execute(_ordered(feed.name, order), values).fetchall()
+    with connection.cursor(row_factory=class_row(reading.feed.row)) as cursor:
+        return cursor.execute(reading.statement(reading.feed.name), values).fetchall()
 
 
-def _ordered(name: str, order: Order, is_within: bool = False) -> sql.Composed:
-    is_oldest = order is Order.OLDEST
-    return statement(NOUN, name).format(
-        reach=sql.SQL((">" if is_oldest else "<") + ("=" if is_within else "")),
-        beyond=sql.SQL(">" if is_oldest else "<"),
-        way=sql.SQL("ASC" if is_oldest else "DESC"),
-    )
-
-
-def _start(order: Order) -> Place:
-    return Place(0, -1, -1, _ROW_MAX) if order is Order.OLDEST else Place(_XID_MAX, 2**15 - 1, 2**63 - 1, -1)
-
-
-def _place_of(row: _Placed) -> Place:
+def _place_of(row: Placed) -> Place:
     return Place(int(row.xid), row.lane, row.batch_no, row.row_no)
-
-
-def _end_of(window: _Window, order: Order) -> Place:
-    xid, lane, batch_no, _ = window.batches[-1]
-    return Place(int(xid), lane, batch_no, _end_row(order))
-
-
-def _end_row(order: Order) -> int:
-    """A row number that stands behind every row of a batch."""
-    return _ROW_MAX if order is Order.OLDEST else -1
 
 
 def _place_values(place: Place) -> dict[str, Any]:

@@ -3,8 +3,8 @@
 SELECT coalesce(max(incarnation), 0) FROM incarnations
 
 -- window --
--- Batches from a place on, in the order of their transactions, and only those below the oldest transaction
--- that may still commit: a later read can then never find a row in front of its cursor. {{reach}} is one
+-- Batches from a place on, in the order of their transactions. {{settled}} keeps to those below the oldest
+-- transaction that may still commit: a later read can then never find a row in front of its cursor. {{reach}} is one
 -- of >, >=, < and <=, {{way}} ASC or DESC. `before` is how many rows the earlier batches of the window hold at most.
 SELECT xid::text, lane, batch_no, recorded_at,
        coalesce(sum(greatest(observed, moved, 1)) OVER (
@@ -12,7 +12,7 @@ SELECT xid::text, lane, batch_no, recorded_at,
        ), 0)::bigint AS before
   FROM (SELECT xid, lane, batch_no, recorded_at, observed, moved FROM batches
          WHERE company_id = %(company)s
-           AND xid < pg_snapshot_xmin(pg_current_snapshot())
+           AND {settled}
            AND (xid, lane, batch_no) {reach} (%(xid)s::xid8, %(lane)s::smallint, %(batch_no)s::bigint)
          ORDER BY xid {way}, lane {way}, batch_no {way} LIMIT %(batches)s) later
  ORDER BY xid {way}, lane {way}, batch_no {way}
@@ -20,8 +20,9 @@ SELECT xid::text, lane, batch_no, recorded_at,
 -- movements --
 -- A window's movements after a place, with the names people know things by.
 SELECT w.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, m.kind, m.qty_micro, m.document,
-       m.corrects, m.tags, m.occurred_us, m.epoch, m.seq, i.code AS item, i.unit, f.code AS from_code,
-       t.code AS to_code, p.code AS party, g.site AS gateway_site, g.code AS gateway
+       m.corrects, m.tags, m.occurred_us, m.epoch, m.seq, i.code AS item, i.name_zh AS item_zh, i.name_en AS item_en,
+       i.unit, f.code AS from_code, f.name AS from_name, t.code AS to_code, t.name AS to_name, p.code AS party,
+       g.site AS gateway_site, g.code AS gateway
   FROM unnest(%(xids)s::xid8[], %(lanes)s::smallint[], %(numbers)s::bigint[]) w (xid, lane, batch_no)
   JOIN movements m ON m.company_id = %(company)s AND m.lane = w.lane AND m.batch_no = w.batch_no
                   AND m.recorded_at BETWEEN %(first)s AND %(last)s
@@ -42,7 +43,7 @@ SELECT w.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, 
 -- A window's sightings after a place: what the gateways said, and what became of it.
 SELECT w.xid::text, o.lane, o.batch_no, o.row_no, o.movement_id, o.recorded_at, g.site AS gateway_site,
        g.code AS gateway, o.epoch, o.seq, a.code AS gate, o.epc, o.direction, o.confidence, o.occurred_us,
-       o.claimed_us, o.outcome, o.winner, o.evidence, i.code AS item
+       o.claimed_us, o.outcome, o.winner, o.evidence, i.code AS item, i.name_zh AS item_zh, i.name_en AS item_en
   FROM unnest(%(xids)s::xid8[], %(lanes)s::smallint[], %(numbers)s::bigint[]) w (xid, lane, batch_no)
   JOIN observations o ON o.company_id = %(company)s AND o.lane = w.lane AND o.batch_no = w.batch_no
                      AND o.recorded_at BETWEEN %(first)s AND %(last)s

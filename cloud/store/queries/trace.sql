@@ -1,8 +1,9 @@
 -- movements --
 -- Movements by id, each with the names that people know things by.
 SELECT b.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, m.kind, m.qty_micro, m.document,
-       m.corrects, m.tags, m.occurred_us, m.epoch, m.seq, i.code AS item, i.unit, f.code AS from_code,
-       t.code AS to_code, p.code AS party, g.site AS gateway_site, g.code AS gateway
+       m.corrects, m.tags, m.occurred_us, m.epoch, m.seq, i.code AS item, i.name_zh AS item_zh, i.name_en AS item_en,
+       i.unit, f.code AS from_code, f.name AS from_name, t.code AS to_code, t.name AS to_name, p.code AS party,
+       g.site AS gateway_site, g.code AS gateway
   FROM movements m
   JOIN batches b ON b.company_id = m.company_id AND b.lane = m.lane AND b.batch_no = m.batch_no
   LEFT JOIN items i ON i.company_id = m.company_id AND i.item_id = m.item_id
@@ -15,7 +16,7 @@ SELECT b.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, 
 
 -- corrections --
 -- The movements that correct this one.
-SELECT movement_id FROM movements WHERE company_id = %(company)s AND corrects = %(id)s
+SELECT movement_id FROM movements WHERE company_id = %(company)s AND corrects = %(id)s AND movement_id <> %(id)s
  ORDER BY recorded_at, row_no LIMIT %(limit)s
 
 -- batch --
@@ -28,7 +29,7 @@ SELECT recorded_at, worker, observed, moved, encode(head, 'hex') AS head, encode
 -- another sighting of the same tag won.
 SELECT b.xid::text, o.lane, o.batch_no, o.row_no, o.movement_id, o.recorded_at, g.site AS gateway_site,
        g.code AS gateway, o.epoch, o.seq, a.code AS gate, o.epc, o.direction, o.confidence, o.occurred_us,
-       o.claimed_us, o.outcome, o.winner, o.evidence, i.code AS item
+       o.claimed_us, o.outcome, o.winner, o.evidence, i.code AS item, i.name_zh AS item_zh, i.name_en AS item_en
   FROM observations o
   JOIN batches b ON b.company_id = o.company_id AND b.lane = o.lane AND b.batch_no = o.batch_no
   LEFT JOIN gates a ON a.company_id = o.company_id AND a.gate_id = o.gate_id
