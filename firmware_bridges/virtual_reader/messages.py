@@ -692,21 +692,22 @@ def config(command: GetConfig, device: Device, current: Config) -> bytes:
     """GET_READER_CONFIG_RESPONSE (section 16.1.22) with all parts or the one asked for."""
     antennas = range(1, device.antennas + 1) if command.antenna == 0 else (command.antenna,)
     trigger = 1 if current.keepalive_ms else 0
+    # In the order of the standard, which is not that of the request's numbers.
     parts = {
         1: tlv(IDENTIFICATION, struct.pack("!BH", 0, len(device.reader_id)), device.reader_id),
         2: b"".join(tlv(ANTENNA_PROPERTIES, struct.pack("!BHh", 0x80, antenna, 0)) for antenna in antennas),
         3: b"".join(_antenna_configuration(antenna) for antenna in antennas),
-        4: tlv(
-            RO_REPORT_SPEC,
-            struct.pack("!BH", 2, 1),
-            tlv(TAG_REPORT_CONTENT_SELECTOR, struct.pack("!H", ReportContent().selector)),
-        ),
         5: tlv(
             READER_EVENT_NOTIFICATION_SPEC,
             *(
                 tlv(EVENT_NOTIFICATION_STATE, struct.pack("!HB", event, 0x80 if event in current.events else 0))
                 for event in range(9)
             ),
+        ),
+        4: tlv(
+            RO_REPORT_SPEC,
+            struct.pack("!BH", 2, 1),
+            tlv(TAG_REPORT_CONTENT_SELECTOR, struct.pack("!H", ReportContent().selector)),
         ),
         6: tlv(ACCESS_REPORT_SPEC, bytes((0,))),
         7: tlv(LLRP_CONFIGURATION_STATE, struct.pack("!I", 0)),
