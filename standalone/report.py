@@ -189,10 +189,8 @@ def agreement_line(report: Report) -> str:
     digits, currency = report.company.minor_digits, report.company.currency
     agreement = report.picture.agreement
     difference = minor_text(agreement.difference, digits) if agreement.difference else "0"
-    return (
-        f"stock value = ledger: difference {difference}"
-        f"  ({minor_text(agreement.stock_value, digits)} {currency} = {minor_text(agreement.ledger, digits)} {currency})"
-    )
+    stock, ledger = minor_text(agreement.stock_value, digits), minor_text(agreement.ledger, digits)
+    return f"stock value = ledger: difference {difference}  ({stock} {currency} = {ledger} {currency})"
 
 
 def _journal(report: Report) -> str:

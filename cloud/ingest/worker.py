@@ -63,27 +63,30 @@ class Worker:
         self._renew_at_s = 0.0
         self._incarnation = 0
         self._in_hand: list[Arrived] = []
+        self._complaint: str | None = None
+        self._retry_s = RETRY_S[0]
 
     def run(self) -> None:
         """Until told to stop: work while the database is there, wait while it is not."""
-        wait_s, told = RETRY_S[0], False
         while not self.stop.is_set():
             try:
-                with psycopg.connect(
-                    self._dsn, autocommit=True, application_name="tallygate ingest"
-                ) as connection:
+                with psycopg.connect(self._dsn, autocommit=True, application_name=APPLICATION) as connection:
                     self._begin(connection)
-                    if told:
-                        log.info("database is back")
-                    wait_s, told = RETRY_S[0], False
                     self._serve(connection)
             except psycopg.Error as error:
                 self.counters["database_lost"] += 1
-                if not told:
-                    log.error("database is away", extra={"error": str(error).strip()})
-                    told = True
-                self.stop.wait(wait_s)
-                wait_s = min(2 * wait_s, RETRY_S[1])
+                said = str(error).strip()
+                if said != self._complaint:
+                    log.error("the database does not work for us", extra={"error": said})
+                    self._complaint = said
+                self.stop.wait(self._retry_s)
+                self._retry_s = min(2 * self._retry_s, RETRY_S[1])
+
+    def _is_well(self) -> None:
+        """One round has been served from end to end."""
+        if self._complaint is not None:
+            log.info("the database works for us again")
+        self._complaint, self._retry_s = None, RETRY_S[0]
 
     def _begin(self, connection: psycopg.Connection) -> None:
         self._incarnation = current_incarnation(connection)
@@ -99,6 +102,7 @@ class Worker:
                 self._work(connection, self._in_hand)
                 self._in_hand = []
             self._answer(connection)
+            self._is_well()
         self._leases.give_back(connection)
 
     def _keep_leases(self, connection: psycopg.Connection) -> None:

@@ -64,5 +64,5 @@ ON CONFLICT (company_id, gate) DO UPDATE
 SELECT l.gateway_id, l.epoch, l.applied_seq, coalesce(encode(h.head, 'hex'), ''), l.stopped
   FROM unnest(%(gateway)s::integer[], %(epoch)s::uuid[]) q (gateway_id, epoch)
   JOIN gateway_logs l ON l.company_id = %(company)s AND l.gateway_id = q.gateway_id AND l.epoch = q.epoch
-  JOIN gateways g USING (company_id, gateway_id)
+  JOIN gateways g ON g.company_id = l.company_id AND g.gateway_id = l.gateway_id
   LEFT JOIN lane_heads h ON h.company_id = l.company_id AND h.lane = g.lane

@@ -1,0 +1,316 @@
+"""The ingest worker with a real broker and a real database: a gateway's log arrives, `applied` goes back."""
+
+import logging
+import queue
+import threading
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import psycopg
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from psycopg import sql
+
+from cloud.flows.verify import verify
+from cloud.ingest.subscriber import Subscriber
+from cloud.ingest.worker import Worker
+from cloud.settings import BrokerSettings
+from cloud.store.master import put_gateway
+from protocols.wire import applied, status
+from standalone.postgres import OWNER
+from tests.makers import GatewayLog, Warehouse, make_warehouse
+
+WAIT_S = 20.0
+
+
+@dataclass
+class Gateway:
+    """A gateway's MQTT side, driven by the test."""
+
+    broker: Any
+    heard: "queue.Queue[applied.Applied]" = field(default_factory=queue.Queue)
+
+    def __post_init__(self) -> None:
+        users = self.broker.users
+        self.address = users.address
+        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="gw-1", protocol=mqtt.MQTTv311)
+        self.client.username_pw_set(users.gateway, users.gateway_password)
+        self.client.on_message = lambda _c, _d, message: self.heard.put(applied.decode(message.payload))
+        joined = threading.Event()
+        self.client.on_subscribe = lambda *_: joined.set()
+        self.client.connect(self.broker.host, self.broker.port)
+        self.client.loop_start()
+        self.client.subscribe(self.address.topic("applied"), 1)
+        assert joined.wait(WAIT_S)
+
+    def send(self, payload: bytes, channel: str = "movements") -> None:
+        self.client.publish(self.address.topic(channel), payload, 1).wait_for_publish(WAIT_S)
+
+    def until(self, epoch: str, seq: int) -> applied.Applied:
+        """Wait for an `applied` of at least so much."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            message = self.heard.get(timeout=max(0.01, deadline - time.monotonic()))
+            if any(one.epoch == epoch and one.applied >= seq for one in message.epochs):
+                return message
+
+    def hears_nothing_new(self, epoch: str, seq: int) -> applied.Applied:
+        """Wait for an answer that stands at exactly so much."""
+        message = self.until(epoch, seq)
+        assert [one.applied for one in message.epochs if one.epoch == epoch] == [seq]
+        return message
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@dataclass
+class Cloud:
+    """A worker in a thread, and the warehouse it writes to."""
+
+    warehouse: Warehouse
+    broker: Any
+    ingest_dsn: str
+    worker: Worker | None = None
+
+    def start(self, name: str = "worker") -> Worker:
+        users = self.broker.users
+        settings = BrokerSettings(self.broker.host, self.broker.port, users.cloud, users.cloud_password)
+        self.subscriber = Subscriber(settings, f"test-{name}")
+        self.worker = Worker(self.ingest_dsn, self.subscriber, name)
+        self.thread = threading.Thread(target=self.worker.run, daemon=True)
+        self.subscriber.start()
+        self.thread.start()
+        assert self.subscriber.subscribed.wait(WAIT_S)
+        return self.worker
+
+    def stop(self) -> None:
+        if self.worker is not None:
+            self.worker.stop.set()
+            self.thread.join(WAIT_S)
+            assert not self.thread.is_alive()
+            self.subscriber.stop()
+            self.worker = None
+
+
+@pytest.fixture
+def cloud(database: Any, any_broker: Any) -> Iterator[Cloud]:
+    with (
+        psycopg.connect(database.owner_dsn, autocommit=True) as owner,
+        psycopg.connect(database.dsn_of("tallygate_ingest"), autocommit=True) as ingest,
+    ):
+        warehouse = make_warehouse(owner, ingest)
+        owner.execute("DELETE FROM lane_leases")
+        gateway_id = put_gateway(owner, warehouse.company_id, "main", "gw-1", 3)
+        warehouse.log = GatewayLog(gateway_id, 3)
+        made = Cloud(warehouse, any_broker, database.dsn_of("tallygate_ingest"))
+        yield made
+        made.stop()
+        with psycopg.connect(database.owner_dsn, autocommit=True) as fresh:
+            wrong = [check for check in verify(fresh) if not check.holds]
+            assert not wrong
+
+
+@pytest.fixture
+def gateway(cloud: Cloud) -> Iterator[Gateway]:
+    made = Gateway(cloud.broker)
+    yield made
+    made.close()
+
+
+def write(warehouse: Warehouse, count: int) -> GatewayLog:
+    for number in range(1, count + 1):
+        warehouse.log.passage(warehouse.tag(number), "in", number, occurred_at_us=time.time_ns() // 1000)
+    return warehouse.log
+
+
+def eventually(question: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + WAIT_S
+    while not question():
+        assert time.monotonic() < deadline, "waited in vain"
+        time.sleep(0.02)
+
+
+def test_a_log_is_applied_and_its_gateway_told(cloud: Cloud, gateway: Gateway) -> None:
+    log = write(cloud.warehouse, 5)
+    cloud.start()
+    gateway.send(log.payload())
+    told = gateway.until(log.epoch, 5)
+    assert told.incarnation == 1
+    assert len(told.epochs[0].head) == 64
+    assert len(cloud.warehouse.outcomes()) == 5
+
+
+def test_a_worker_that_starts_tells_every_gateway_where_it_stands(cloud: Cloud, gateway: Gateway) -> None:
+    log = write(cloud.warehouse, 2)
+    cloud.start()
+    gateway.send(log.payload())
+    gateway.until(log.epoch, 2)
+    cloud.stop()
+    while not gateway.heard.empty():
+        gateway.heard.get()
+    cloud.start("second")
+    gateway.hears_nothing_new(log.epoch, 2)
+
+
+def test_a_gap_is_answered_by_how_far_the_cloud_is(cloud: Cloud, gateway: Gateway) -> None:
+    log = write(cloud.warehouse, 4)
+    cloud.start()
+    gateway.send(log.payload(1, 1))
+    gateway.until(log.epoch, 1)
+    gateway.send(log.payload(3, 4))
+    gateway.hears_nothing_new(log.epoch, 1)
+    gateway.send(log.payload(2, 4))
+    gateway.until(log.epoch, 4)
+
+
+def test_an_unreadable_message_is_asked_for_again_and_then_set_aside(cloud: Cloud, gateway: Gateway) -> None:
+    log = write(cloud.warehouse, 3)
+    worker = cloud.start()
+    gateway.send(log.payload(1, 1))
+    gateway.until(log.epoch, 1)
+    broken = log.payload(2, 3)[:-25]
+    gateway.send(broken)
+    gateway.hears_nothing_new(log.epoch, 1)
+    assert cloud.warehouse.fetch("SELECT count(*) FROM quarantine") == [(0,)]
+    gateway.send(broken)
+    gateway.until(log.epoch, 3)
+    assert cloud.warehouse.fetch("SELECT first_seq, last_seq, payload FROM quarantine") == [(2, 3, broken)]
+    assert worker.counters["unreadable"] == 2
+
+
+@pytest.mark.parametrize("payload", [b"", b"\xff\xfe", b"[]", b"{}", b'{"schema":99}', b'{"schema":1,"epoch":'])
+def test_noise_on_the_channel_harms_nobody(cloud: Cloud, gateway: Gateway, payload: bytes) -> None:
+    log = write(cloud.warehouse, 2)
+    worker = cloud.start()
+    for channel in ("movements", "status", "readings", "movements"):
+        gateway.send(payload, channel)
+    gateway.send(log.payload())
+    gateway.until(log.epoch, 2)
+    assert worker.counters["unreadable"] == 2
+    # Without numbers nothing counts as applied; the bytes are kept all the same.
+    assert cloud.warehouse.fetch("SELECT first_seq, payload FROM quarantine") == [(0, payload)]
+
+
+def test_a_gateway_nobody_registered_is_counted_and_heard_once_it_is(cloud: Cloud, gateway: Gateway) -> None:
+    log = write(cloud.warehouse, 2)
+    cloud.warehouse.owner.execute("UPDATE gateways SET code = 'gw-other' WHERE gateway_id = %s", [log.gateway_id])
+    worker = cloud.start()
+    gateway.send(log.payload())
+    eventually(lambda: worker.counters["unknown_gateway"] == 1)
+    assert cloud.warehouse.fetch("SELECT address, messages FROM unknown_gateways") == [("demo/main/gw-1", 1)]
+    assert cloud.warehouse.fetch("SELECT count(*) FROM gateway_logs") == [(0,)]
+    cloud.warehouse.owner.execute("UPDATE gateways SET code = 'gw-1' WHERE gateway_id = %s", [log.gateway_id])
+    cloud.stop()
+    cloud.start("later")
+    gateway.send(log.payload())
+    gateway.until(log.epoch, 2)
+
+
+def test_a_movement_the_database_refuses_does_not_stop_the_log(cloud: Cloud, gateway: Gateway) -> None:
+    """Two movements with one id, in a message of their own, among good messages."""
+    log = write(cloud.warehouse, 1)
+    for number in (2, 3):
+        log.passage(cloud.warehouse.tag(number), "in", id="0" * 31 + "1", occurred_at_us=time.time_ns() // 1000)
+    log.passage(cloud.warehouse.tag(4), "in", occurred_at_us=time.time_ns() // 1000)
+    for bounds in ((1, 1), (2, 3), (4, 4)):
+        gateway.send(log.payload(*bounds))
+    cloud.start()
+    for bounds in ((1, 1), (2, 3), (4, 4)):
+        gateway.send(log.payload(*bounds))
+    gateway.until(log.epoch, 4)
+    [(first, last, reason)] = cloud.warehouse.fetch("SELECT first_seq, last_seq, reason FROM quarantine")
+    assert (first, last) == (2, 3)
+    assert "database refuses" in reason
+    assert len(cloud.warehouse.outcomes()) == 2
+
+
+def test_a_database_that_goes_and_returns_loses_nothing(
+    cloud: Cloud, gateway: Gateway, database: Any, caplog: pytest.LogCaptureFixture
+) -> None:
+    log = write(cloud.warehouse, 4)
+    worker = cloud.start()
+    gateway.send(log.payload(1, 2))
+    gateway.until(log.epoch, 2)
+    with caplog.at_level(logging.INFO):
+        with psycopg.connect(database.server.superuser_dsn, autocommit=True) as superuser:
+            superuser.execute(
+                "SELECT pg_terminate_backend(pid) FROM pg_stat_activity"
+                " WHERE application_name = 'tallygate ingest' AND datname = %s",
+                [database.name],
+            )
+        gateway.send(log.payload(3, 4))
+        gateway.until(log.epoch, 4)
+    assert worker.counters["database_lost"] >= 1
+    assert [record.message for record in caplog.records].count("the database does not work for us") == 1
+    assert len(cloud.warehouse.outcomes()) == 4
+
+
+def test_a_status_ends_an_epoch_that_has_nothing_left_to_send(cloud: Cloud, gateway: Gateway) -> None:
+    log = write(cloud.warehouse, 2)
+    cloud.start()
+    gateway.send(log.payload())
+    gateway.until(log.epoch, 2)
+    held = status.EpochHeld(epoch=log.epoch, last=2, oldest=1, end=2)
+    said = status.Status(schema=1, online=True, sent_at_us=time.time_ns() // 1000, epochs=[held])
+    gateway.send(status.encode(said), "status")
+    eventually(lambda: cloud.warehouse.fetch("SELECT end_seq FROM gateway_logs") == [(2,)])
+    # A gateway that asks about a finished epoch is still told that it is applied to its end.
+    gateway.until(log.epoch, 2)
+    [(online, body)] = cloud.warehouse.fetch("SELECT online, status FROM gateway_status")
+    assert online
+    assert body["epochs"][0]["end"] == 2
+
+
+def test_a_database_restored_to_an_hour_ago_gets_everything_again(
+    cloud: Cloud, gateway: Gateway, database: Any
+) -> None:
+    """The gateway still holds its log; the restored cloud says where it stands, in its next incarnation."""
+    log = write(cloud.warehouse, 6)
+    cloud.start()
+    gateway.send(log.payload(1, 3))
+    gateway.until(log.epoch, 3)
+    cloud.stop()
+    backup = copy_database(database, "backup")
+    cloud.start()
+    gateway.send(log.payload(4, 6))
+    gateway.until(log.epoch, 6)
+    cloud.stop()
+    cloud.ingest_dsn = database.server.dsn(backup, "tallygate_ingest")
+    cloud.start("after the restore")
+    told = gateway.hears_nothing_new(log.epoch, 3)
+    assert told.incarnation == 2
+    gateway.send(log.payload(4, 6))
+    gateway.until(log.epoch, 6)
+    cloud.stop()
+    with psycopg.connect(database.server.dsn(backup, OWNER), autocommit=True) as restored:
+        assert restored.execute("SELECT seq FROM observations ORDER BY seq").fetchall() == [
+            (n,) for n in range(1, 7)
+        ]
+        assert all(check.holds for check in verify(restored))
+
+
+def copy_database(database: Any, suffix: str) -> str:
+    """A copy of the test's database as it stands now, as a restored backup would be; its name."""
+    name = f"{database.name}_{suffix}"
+    with psycopg.connect(database.server.superuser_dsn, autocommit=True) as connection:
+        connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [database.name]
+        )
+        statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {} STRATEGY file_copy").format(
+            sql.Identifier(name), sql.Identifier(database.name), sql.Identifier(OWNER)
+        )
+        eventually(lambda: _done(connection, statement))
+    return name
+
+
+def _done(connection: psycopg.Connection, statement: sql.Composed) -> bool:
+    try:
+        connection.execute(statement)
+    except psycopg.errors.ObjectInUse:
+        return False
+    return True
