@@ -140,6 +140,29 @@ def find_binaries(prefer_timescaledb: bool = True) -> PostgresBinaries:
     return wheel_binaries()
 
 
+def binaries_for(state: Path) -> PostgresBinaries:
+    """The binaries that the state folder's books were made with, so that a second run goes on with them.
+
+    A folder without books gets TimescaleDB when it is there. Books of several kinds: those used last.
+    Raises NoPostgres; WrongData when the books' own kind is not here.
+    """
+    homes = sorted((state / "postgres").glob("*/place.json"), key=lambda file: file.stat().st_mtime_ns)
+    if not homes:
+        return find_binaries()
+    home = homes[-1].parent
+    here = {binaries.home_name: binaries for binaries in (find_binaries(), wheel_binaries())}
+    if home.name not in here:
+        remedy = "`make timescaledb` unpacks it" if home.name.endswith("timescaledb") else "install it again"
+        raise WrongData(
+            f"the books in {home} are of PostgreSQL {home.name}, here is {' and '.join(sorted(here))}: {remedy}, "
+            "or begin with new books in another state folder"
+        )
+    used = here[home.name]
+    if used != find_binaries():
+        log.info("the books in %s go on with %s; new books would be on %s", home, used, find_binaries())
+    return used
+
+
 def timescaledb_binaries(root: Path) -> PostgresBinaries:
     """The binaries that `make timescaledb` unpacked into `root`. Raises NoPostgres."""
     found = sorted((root / "usr/lib/postgresql").glob("*/bin/postgres"))

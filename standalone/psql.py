@@ -13,7 +13,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from standalone.child import ChildTrouble
-from standalone.postgres import DATABASE, Postgres, PostgresTrouble, find_binaries, server_pids
+from standalone.postgres import DATABASE, Postgres, PostgresTrouble, binaries_for, find_binaries, server_pids
 
 DSN_VARIABLE = "TALLYGATE_DSN"
 
@@ -36,7 +36,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _on_the_demos(state: Path, database: str, arguments: Sequence[str]) -> int:
-    server = Postgres(state, find_binaries())
+    server = Postgres(state, binaries_for(state))
     if server_pids(server.data):
         return _run_psql(server.dsn(database), arguments)
     server.start()

@@ -24,7 +24,7 @@ from standalone.child import Child, Program
 from standalone.credentials import Credentials, User, new_password
 from standalone.files import PRIVATE, replace_json, replace_text
 from standalone.ports import HOST, accepts, free_port, is_free
-from standalone.postgres import DATABASE, OWNER, Postgres, find_binaries
+from standalone.postgres import DATABASE, OWNER, Postgres, binaries_for
 
 PAGE_PORT = 8080
 HEARTBEAT_S = 2.0  # a person watches: a word from the gateway every two seconds
@@ -61,7 +61,7 @@ class Site:
     def open(self) -> None:
         """Start PostgreSQL and bring its schema up to date. Raises PostgresTrouble, ChildTrouble, psycopg.Error."""
         self.state.mkdir(parents=True, exist_ok=True)
-        self._postgres = Postgres(self.state, find_binaries())
+        self._postgres = Postgres(self.state, binaries_for(self.state))
         self._postgres.start(keep_running=True)
         self._postgres.ensure_login(OWNER, owns_schema=True)
         self._postgres.ensure_database(DATABASE, OWNER)

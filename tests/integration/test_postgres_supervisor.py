@@ -25,6 +25,8 @@ from standalone.postgres import (
     PostgresBusy,
     PostgresTrouble,
     WrongData,
+    binaries_for,
+    find_binaries,
     server_pids,
     wheel_binaries,
 )
@@ -219,6 +221,24 @@ def test_each_edition_and_major_version_has_a_home_of_its_own(state: Path) -> No
     homes = [home("17.11", False), home("17.11", True), home("18.6", False), home("18.7", True)]
     assert len(set(homes)) == 4
     assert home("18.6", False) == home("18.7", False)
+
+
+def test_books_go_on_with_the_edition_they_were_begun_on(make: Make, state: Path) -> None:
+    assert binaries_for(state) == find_binaries()
+    plain = make()
+    plain.start()
+    plain.stop()
+    # Even where TimescaleDB is there and would be taken for new books.
+    assert binaries_for(state) == plain.binaries
+
+
+@pytest.mark.parametrize("name", ["12", "12-timescaledb"])
+def test_books_of_an_edition_that_is_not_here_are_not_begun_anew(state: Path, name: str) -> None:
+    home = state / "postgres" / name
+    home.mkdir(parents=True)
+    (home / "place.json").write_text("{}")
+    with pytest.raises(WrongData, match=f"are of PostgreSQL {name}, here is .*another state folder"):
+        binaries_for(state)
 
 
 def test_a_broken_server_fails_with_the_end_of_its_log(state: Path) -> None:
