@@ -17,8 +17,8 @@ NOUN = "live"
 # A page is for a screen: enough to see what happens, the lists of the API have the rest.
 GATES_MAX = 24
 GATEWAYS_MAX = 50
-PASSAGES_MAX = 20
-MOVEMENTS_MAX = 20
+PASSAGES_MAX = 12
+MOVEMENTS_MAX = 12
 ENTRIES_MAX = 12
 BALANCES_MAX = 200
 POOLS_MAX = 60

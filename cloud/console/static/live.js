@@ -173,7 +173,7 @@ const builders = {
     const columns = [[t("table.time"), "time"], [t("passages.gate"), "gate"], [t("passages.tag"), "item"],
       [t("passages.direction"), "direction"], [t("passages.outcome"), "outcome"]];
     const arrows = { in: "→", out: "←", turned_back: "↩", undecided: "?" };
-    const looks = { moved: "good", unregistered: "warn", undecided: "warn" };
+    const looks = { moved: "good", unregistered: "warn" };
     return table("passages", columns, picture.passages.map((row) => ({
       key: row.id,
       cells: [
@@ -184,7 +184,8 @@ const builders = {
         [el("span", { class: "way", "data-way": row.direction },
           el("span", { class: "arrow", "aria-hidden": "true" }, arrows[row.direction]), t("direction." + row.direction)),
         el("small", { title: row.reason || null }, `${Math.round(row.confidence * 100)} %`)],
-        [chip(t("outcome." + row.outcome), looks[row.outcome] ?? "quiet")],
+        // Turned back and undecided are both direction and outcome; once is enough.
+        row.outcome === row.direction ? [] : [chip(t("outcome." + row.outcome), looks[row.outcome] ?? "quiet")],
       ],
     })), t("passages.none"));
   },
@@ -245,7 +246,8 @@ const builders = {
           el("span", {}, entry.document), ...(entry.is_adjustment ? [chip(t("entries.adjustment"), "warn")] : []), ...chips(entry)),
         el("table", {}, el("thead", {}, el("tr", {}, head.map(([text, look]) => el("th", { class: look, scope: "col" }, text)))),
           el("tbody", {}, entry.lines.map((line) => el("tr", {},
-            el("td", { class: line.credit === null ? "account" : "account credit" }, el("b", {}, line.account), el("span", {}, named(line, "account"))),
+            el("td", { class: line.credit === null ? "account" : "account credit" },
+              el("div", {}, el("b", {}, line.account), el("span", {}, named(line, "account")))),
             el("td", { class: "number" }, grouped(line.debit)),
             el("td", { class: "number" }, grouped(line.credit)))))));
     }))];
@@ -279,7 +281,7 @@ function gateCard(gate, state) {
         el("small", {}, `${Math.round(tag.rssi_dbm)} dBm · ${t("gates.antennas", { list: tag.antennas.join(" ") })}`)));
   });
   const words = { reading: t("gates.reads", { count: gate.reads }), quiet: t("gates.quiet"), never: t("gates.never") };
-  return el("article", { class: "gate", "data-state": state },
+  return el("article", { class: "gate-card", "data-state": state },
     el("header", {}, el("b", {}, gate.code), el("small", {}, `${gate.outside} → ${gate.inside}`),
       el("span", { class: "state" }, el("span", { class: "dot" }), words[state])),
     ...(tags.length ? [el("ul", {}, tags)] : []),
