@@ -202,6 +202,14 @@ def load_gates(cursor: Cursor, company_id: int) -> dict[str, Gate]:
     return {row[0]: Gate(*row[1:]) for row in rows}
 
 
+def _shared_times(gates: Iterable[Gate]) -> dict[int, int]:
+    """For each crossing group, within what time two of its gates may see one crossing; 0 for a gate alone."""
+    groups: dict[int, list[int]] = defaultdict(list)
+    for gate in gates:
+        groups[gate.group].append(gate.same_us)
+    return {group: max(times) if len(times) > 1 else 0 for group, times in groups.items()}
+
+
 class _Resolution:
     def __init__(self, cursor: Cursor, company: Company, observed: Sequence[Observed]) -> None:
         self._cursor = cursor
@@ -210,11 +218,14 @@ class _Resolution:
         self._where = {"company": company.company_id}
         self._gates = load_gates(cursor, company.company_id)
         self._gates_by_id = {gate.gate_id: gate for gate in self._gates.values()}
+        self._shared_us = _shared_times(self._gates.values())
         self._known: list[_Known] = []
         self._moves: list[_Move] = []
         self._outcomes: dict[int, tuple[Outcome, uuid.UUID | None]] = {}
         rows = cursor.execute(statement("observed", "virtual_locations"), self._where)
         self._virtual = {(kind, site): location for kind, site, location in rows}
+        beyond = ("supplier", "customer", "scrap", "world", "in_transit")
+        self._beyond = {location for (kind, _), location in self._virtual.items() if kind in beyond}
 
     def run(self, again: set[str]) -> Resolved:
         by_epc: dict[str, list[int]] = defaultdict(list)
@@ -291,8 +302,12 @@ class _Resolution:
         )
 
     def _history_start(self, tag: _Tag, placed_us: int) -> int | None:
-        """From when on a tag's known crossings matter: None when all that is new comes well after them."""
-        widest = max((gate.same_us for gate in self._gates.values()), default=0)
+        """From when on a tag's known crossings matter: None when all that is new comes well after them.
+
+        Well after: behind the last one, by more than the time within which other gates of the sighting's
+        group may see the same crossing. A gate alone in its group cannot share one.
+        """
+        widest = max((self._shared_us[sighting.group] for sighting in tag.sightings), default=0)
         first = min((sighting.occurred_us for sighting in tag.sightings), default=None)
         return None if first is None or first > placed_us + widest else first - widest
 
@@ -414,8 +429,7 @@ class _Resolution:
 
     def _is_ours(self, tag: _Tag) -> bool:
         """Whether the place the tag was booked to is one of ours, so that goods can leave it."""
-        beyond = ("supplier", "customer", "scrap", "world", "in_transit")
-        return tag.location not in {location for (kind, _), location in self._virtual.items() if kind in beyond}
+        return tag.location not in self._beyond
 
     def _place(self, tag: _Tag, last: Sighting) -> PlaceLeft:
         assert tag.location is not None  # noqa: S101  the caller has looked

@@ -34,21 +34,19 @@ SELECT pg_advisory_xact_lock(hashtextextended(%(company)s || '/' || epc, 0))
 
 -- history --
 -- Known crossings of a tag from a moment on, each with what the books made of it: how many movements stand
--- under its id (made, undone, made again), and the newest of them.
+-- under its id (made, undone, made again), and the terms of the first. Two look-ups instead of one with OR,
+-- so that each has an index of its own.
 SELECT o.epc, o.movement_id, o.occurred_us, o.gate_id, o.direction, o.confidence, o.outcome,
-       m.n, m.kind, m.item_id, m.qty_micro, m.from_id, m.to_id, m.party_id, m.document, o.gateway_id, o.epoch, o.seq
+       m.n + c.n, m.kind, m.item_id, m.qty_micro, m.from_id, m.to_id, m.party_id, m.document,
+       o.gateway_id, o.epoch, o.seq
   FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
   JOIN observations o ON o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us >= q.since_us
   CROSS JOIN LATERAL (
-      SELECT count(*) AS n, (array_agg(kind ORDER BY recorded_at))[1] AS kind,
-             (array_agg(item_id ORDER BY recorded_at))[1] AS item_id,
-             (array_agg(qty_micro ORDER BY recorded_at))[1] AS qty_micro,
-             (array_agg(from_id ORDER BY recorded_at, corrects NULLS FIRST))[1] AS from_id,
-             (array_agg(to_id ORDER BY recorded_at, corrects NULLS FIRST))[1] AS to_id,
-             (array_agg(party_id ORDER BY recorded_at))[1] AS party_id,
-             (array_agg(document ORDER BY recorded_at))[1] AS document
-        FROM movements m
-       WHERE m.company_id = %(company)s AND (m.movement_id = o.movement_id OR m.corrects = o.movement_id)) m
+      SELECT count(*) AS n, min(kind) AS kind, min(item_id) AS item_id, min(qty_micro) AS qty_micro,
+             min(from_id) AS from_id, min(to_id) AS to_id, min(party_id) AS party_id, min(document) AS document
+        FROM movements m WHERE m.company_id = %(company)s AND m.movement_id = o.movement_id) m
+  CROSS JOIN LATERAL (
+      SELECT count(*) AS n FROM movements c WHERE c.company_id = %(company)s AND c.corrects = o.movement_id) c
  WHERE o.direction IN (1, 2)
  ORDER BY o.epc, o.occurred_us, o.gateway_id, o.epoch, o.seq
 
@@ -62,7 +60,7 @@ SELECT q.epc, b.gate_id, b.direction, b.to_id
         JOIN movements m ON m.company_id = o.company_id AND m.movement_id = o.movement_id
        WHERE o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us < q.since_us AND o.direction IN (1, 2)
          AND (SELECT count(*) %% 2 = 0 FROM movements c
-               WHERE c.company_id = o.company_id AND c.corrects = o.movement_id)
+               WHERE c.company_id = %(company)s AND c.corrects = o.movement_id)
        ORDER BY o.occurred_us DESC LIMIT 1) b
 
 -- value_of --

@@ -1,0 +1,265 @@
+"""Ingest under backlog: MQTT messages in mosquitto → movements, balances, costs and entries committed.
+
+Beside it, binary COPY of the same rows into copies of the tables with the same indexes and no triggers, on the
+same server in the same run. fsync is on.
+"""
+
+import multiprocessing
+import tempfile
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import paho.mqtt.client as mqtt
+import psycopg
+from paho.mqtt.enums import CallbackAPIVersion
+from psycopg import sql
+
+from cloud.domain.catalog import BoundTag, Expectation, Item
+from cloud.domain.company import CompanySettings, Gate, Gateway, Site, Zone
+from cloud.domain.movement import MICRO, QTY_MAX, Crossing, Kind
+from cloud.flows.set_up_company import CompanyDescription, apply_description
+from cloud.flows.verify import verify
+from cloud.ingest.subscriber import Subscriber
+from cloud.ingest.worker import Worker
+from cloud.settings import BrokerSettings
+from cloud.store.master import add_expectations, put_tags
+from cloud.store.migrate import SERVICE_ROLES, migrate
+from protocols.wire import movement as wire
+from protocols.wire.topics import GatewayAddress
+from standalone.credentials import Credentials, User
+from standalone.mosquitto import Mosquitto
+from standalone.postgres import OWNER, Postgres, find_binaries
+from tests.benchmarks.figure import Figure
+
+GATEWAYS = 8
+ITEMS = 200
+TAGS = 8_000  # a gateway's share goes in and out again and again
+MESSAGE = 500
+MESSAGES = 320  # 160,000 movements
+WARM_UP_MESSAGES = 16
+IN_FLIGHT = 40
+TIMEOUT_S = 300.0
+
+COPIED = (
+    "observations", "movements", "cost_entries", "consumption_links", "journal_entries", "journal_lines",
+)  # fmt: skip
+
+
+def measure_ingest() -> list[Figure]:
+    """Movements a second end to end, and what COPY does with the same rows."""
+    with _house() as house:
+        payloads = _payloads()
+        rate = house.run(payloads)
+        checks = verify(house.owner)
+        assert all(check.holds for check in checks), [check for check in checks if not check.holds]
+        copied = _copy_rate(house.owner, len(payloads) * MESSAGE)
+        batches = house.owner.execute("SELECT avg(observed) FROM batches WHERE observed > 0").fetchone()
+    mean = float(batches[0]) if batches else 0.0
+    return [
+        Figure("ingest", rate, "movements/s", "binary COPY of the same rows", copied),
+        Figure("ingest batch, mean", mean, "movements"),
+    ]
+
+
+class _House:
+    """A server, a broker and a worker for one measurement."""
+
+    def __init__(self, owner: psycopg.Connection, worker: Worker, subscriber: Subscriber, broker: Mosquitto,
+                 passwords: dict[str, str]) -> None:  # fmt: skip
+        self.owner = owner
+        self._worker = worker
+        self._subscriber = subscriber
+        self._broker = broker
+        self._passwords = passwords
+
+    def run(self, payloads: list[tuple[int, bytes]]) -> float:
+        """Publish everything as fast as the broker takes it; movements a second from first byte to last commit."""
+        thread = threading.Thread(target=self._worker.run, daemon=True)
+        self._subscriber.start()
+        thread.start()
+        assert self._subscriber.subscribed.wait(TIMEOUT_S)
+        self._publish(payloads[:WARM_UP_MESSAGES])
+        self._await(WARM_UP_MESSAGES * MESSAGE)
+        began = time.perf_counter()
+        self._publish(payloads[WARM_UP_MESSAGES:])
+        self._await(len(payloads) * MESSAGE)
+        seconds = time.perf_counter() - began
+        self._worker.stop.set()
+        thread.join(TIMEOUT_S)
+        self._subscriber.stop()
+        return (len(payloads) - WARM_UP_MESSAGES) * MESSAGE / seconds
+
+    def _publish(self, payloads: list[tuple[int, bytes]]) -> None:
+        context = multiprocessing.get_context("spawn")
+        sender = context.Process(
+            target=publish, args=(self._broker.host, self._broker.port, self._passwords, payloads)
+        )
+        sender.start()
+        self._sender = sender
+
+    def _await(self, applied: int) -> None:
+        deadline = time.monotonic() + TIMEOUT_S
+        while True:
+            row = self.owner.execute("SELECT coalesce(sum(applied_seq), 0) FROM gateway_logs").fetchone()
+            if row and row[0] >= applied:
+                self._sender.join(TIMEOUT_S)
+                return
+            assert time.monotonic() < deadline, f"{row} of {applied} after {TIMEOUT_S} s"
+            time.sleep(0.01)
+
+
+def publish(host: str, port: int, passwords: dict[str, str], payloads: list[tuple[int, bytes]]) -> None:
+    """Send the messages as their gateways, IN_FLIGHT unacknowledged at a time; a process of its own."""
+    clients, room = {}, threading.Semaphore(IN_FLIGHT)
+    for number in {gateway for gateway, _ in payloads}:
+        name = f"gw-{number}"
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv311)
+        client.username_pw_set(name, passwords[name])
+        client.on_publish = lambda *_: room.release()
+        client.max_inflight_messages_set(IN_FLIGHT)
+        client.connect(host, port)
+        client.loop_start()
+        clients[number] = client
+    last = None
+    for number, payload in payloads:
+        room.acquire()
+        last = clients[number].publish(
+            GatewayAddress("bench", "MAIN", f"gw-{number}").topic("movements"), payload, 1
+        )
+    if last is not None:
+        last.wait_for_publish(TIMEOUT_S)
+    for client in clients.values():
+        client.disconnect()
+        client.loop_stop()
+
+
+@contextmanager
+def _house() -> Iterator[_House]:
+    with tempfile.TemporaryDirectory(prefix="tallygate-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)
+        server = Postgres(folder, find_binaries())
+        server.start()
+        credentials, passwords = Credentials.none(), {}
+        for user in [User("cloud", "cloud")] + [
+            User(f"gw-{n}", "gateway", GatewayAddress("bench", "MAIN", f"gw-{n}")) for n in range(GATEWAYS)
+        ]:
+            credentials, passwords[user.name] = credentials.adding(user)
+        credentials.save(folder / "credentials.json")
+        broker = Mosquitto(folder / "credentials.json", folder / "mosquitto.log")
+        broker.start()
+        try:
+            server.ensure_login(OWNER, owns_schema=True)
+            server.ensure_database("bench", OWNER)
+            migrate(server.dsn("bench", OWNER))
+            for role in SERVICE_ROLES:
+                server.ensure_login(role)
+            with psycopg.connect(server.dsn("bench", OWNER), autocommit=True) as owner:
+                _set_up(owner)
+                settings = BrokerSettings(broker.host, broker.port, "cloud", passwords["cloud"])
+                subscriber = Subscriber(settings, "bench")
+                worker = Worker(server.dsn("bench", "tallygate_ingest"), subscriber, "bench")
+                print(f"ingest on {server.binaries}", flush=True)
+                yield _House(owner, worker, subscriber, broker, passwords)
+        finally:
+            broker.stop()
+            server.stop()
+            server.remove()
+
+
+def _set_up(owner: psycopg.Connection) -> None:
+    items = tuple(
+        Item(f"ITEM-{n:04}", name_en=f"Item {n}", method="fifo" if n % 2 else "moving_average")
+        for n in range(ITEMS)
+    )
+    company = apply_description(
+        owner,
+        CompanyDescription(
+            CompanySettings("bench", "Bench", "CNY", "Asia/Shanghai", "ASBE"),
+            (Site("MAIN", "Main", (Zone("STORE", "Store"),)),),
+            tuple(Gate(f"dock-{n}", "STORE", "WORLD") for n in range(GATEWAYS)),
+            tuple(Gateway("MAIN", f"gw-{n}") for n in range(GATEWAYS)),
+            items,
+        ),
+    )
+    put_tags(owner, company, [BoundTag(_epc(n), f"ITEM-{n % ITEMS:04}", MICRO) for n in range(TAGS)])
+    until = datetime.now(UTC) + timedelta(days=2)
+    for gate in range(GATEWAYS):
+        add_expectations(
+            owner,
+            company,
+            [
+                Expectation(
+                    f"dock-{gate}", crossing, kind, QTY_MAX, until, item_code=item.code, document="BENCH",
+                    price_micro=price, currency=None if price is None else "CNY",
+                )
+                for item in items
+                for crossing, kind, price in (
+                    (Crossing.IN, Kind.PURCHASE_RECEIPT, 4_170_000),
+                    (Crossing.OUT, Kind.SALES_SHIPMENT, None),
+                )
+            ],
+        )  # fmt: skip
+
+
+def _epc(number: int) -> str:
+    return f"E280{number:020X}"
+
+
+def _payloads() -> list[tuple[int, bytes]]:
+    """(gateway, message) in the order in which they are sent: each gateway's tags in, then out, and again."""
+    share = TAGS // GATEWAYS
+    start_us = time.time_ns() // 1000 - 3600 * 1_000_000
+    evidence = wire.evidence_raw(
+        {"order": 0.93, "rise_outside_db": 12.5, "rise_inside_db": 11.0, "reads_outside": 17, "reads_inside": 15,
+         "decided_by": "tag", "reason": "outside before inside"}
+    )  # fmt: skip
+    epochs = [uuid.uuid4().hex for _ in range(GATEWAYS)]
+    sent = []
+    for message in range(MESSAGES):
+        gateway, number = message % GATEWAYS, message // GATEWAYS
+        first = number * MESSAGE + 1
+        movements = [
+            wire.encode_movement(
+                wire.MovementObserved(
+                    seq=seq, id=uuid.uuid4().hex, occurred_at_us=start_us + seq * 10_000 + gateway, kind="passage",
+                    gate=f"dock-{gateway}", epc=_epc(gateway * share + (seq - 1) % share),
+                    direction="out" if (seq - 1) // share % 2 else "in", confidence=0.93, evidence=evidence,
+                )
+            )
+            for seq in range(first, first + MESSAGE)
+        ]  # fmt: skip
+        envelope = wire.Envelope(
+            schema=1, epoch=epochs[gateway], first=first, last=first + MESSAGE - 1, oldest=1, sent_at_us=start_us
+        )
+        sent.append((gateway, wire.encode(envelope, movements)))
+    return sent
+
+
+def _copy_rate(owner: psycopg.Connection, movements: int) -> float:
+    """Movements a second when the rows of all tables are only copied."""
+    seconds = 0.0
+    for table in COPIED:
+        peer = f"copy_of_{table}"
+        owner.execute(
+            sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING INDEXES)").format(
+                sql.Identifier(peer), sql.Identifier(table)
+            )
+        )
+        with owner.cursor().copy(
+            sql.SQL("COPY (SELECT * FROM {}) TO STDOUT (FORMAT BINARY)").format(sql.Identifier(table))
+        ) as out:
+            rows = b"".join(bytes(block) for block in out)
+        began = time.perf_counter()
+        with owner.cursor().copy(
+            sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(sql.Identifier(peer))
+        ) as back:
+            for at in range(0, len(rows), 1 << 20):
+                back.write(rows[at : at + (1 << 20)])
+        seconds += time.perf_counter() - began
+    return movements / seconds
