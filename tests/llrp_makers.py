@@ -20,7 +20,7 @@ SHARED = Path(__file__).parents[1] / ".." / "shared" / "data"
 RUN_TIMEOUT_S = 60.0  # of a whole test: only a fault reaches it
 POLL_S = 0.005
 QUICK = BackOff(0.02, 0.02, 0.1)
-KEEPALIVE_S = 0.2
+KEEPALIVE_S = 2.0  # a reader counts as gone after 5 s of silence, which no busy machine makes of itself
 
 Result = TypeVar("Result")
 

@@ -24,6 +24,7 @@ tag_reports.py.
 
 import asyncio
 import logging
+import socket
 import struct
 import threading
 import time
@@ -34,10 +35,11 @@ from typing import Any, Final
 
 from sllurp.llrp import LLRPClient, LLRPMessage, LLRPReaderClient, LLRPReaderConfig, LLRPReaderState
 from sllurp.llrp_errors import LLRPError, ReaderConfigurationError
+from sllurp.llrp_proto import Param_struct
 
 from edge.devices.reader_clock import Arrival, ReaderClock
 from edge.devices.stay_connected import BackOff, DeviceLost, stay_connected
-from edge.devices.tag_reports import TagReports
+from edge.devices.tag_reports import EpcData, TagReports
 from edge.readings import TagRead
 from protocols.llrp import PORT, FrameSplitter
 
@@ -63,6 +65,17 @@ _UNREADABLE: Final = (
     AttributeError,
     RecursionError,
 )
+
+
+def _decode_epc_data(data: bytes, _: str | None = None) -> tuple[EpcData, str]:
+    if len(data) < 2:
+        raise LLRPError(f"expected at least 2 bytes of EPCData, got {len(data)}")
+    return EpcData(data), ""
+
+
+# sllurp skips the number of bits that EPCData opens with, so that 90 bits in 12 bytes look like 96. Its
+# table of decoders is there to be added to.
+Param_struct["EPC"]["decode"] = _decode_epc_data
 
 
 class UnreadableMessage(ValueError):
@@ -477,10 +490,19 @@ class _Client(LLRPReaderClient):
             transport_tx_write=self.send_data,
             state_change_callback=on_state,
         )
+        self._address = (settings.host, settings.port)
         self._splitter = FrameSplitter()
         self._on_message = on_message
         self._on_unreadable = on_unreadable
         self._on_over = on_over
+
+    def _connect_socket(self) -> bool:
+        """Connect, blocking. sllurp's own forgets to close the socket of a try that failed."""
+        connection = socket.create_connection(self._address, timeout=CONNECT_TIMEOUT_S)
+        connection.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self._socket = connection
+        return True
 
     def raw_data_received(self, data: bytes) -> None:
         """What sllurp's thread calls with everything it receives."""

@@ -8,8 +8,9 @@ it) is passed on: a tag is a tag, and what it means is decided where tags are kn
 
 import logging
 import math
+from binascii import hexlify
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import Any, Self
 
 from edge.devices.reader_clock import Arrival, ReaderClock
 from edge.readings import TagRead
@@ -17,8 +18,8 @@ from edge.readings import TagRead
 log = logging.getLogger(__name__)
 
 # EPC memory is made of 16-bit words, at most 31 of them (Gen2 air interface, StoredPC length bits).
-HEX_DIGITS_PER_WORD = 4
-EPC_DIGITS_MAX = 31 * HEX_DIGITS_PER_WORD
+EPC_WORD_BITS = 16
+EPC_BITS_MAX = 31 * EPC_WORD_BITS
 # A passive tag is heard from about -92 dBm (the best receivers) to -10 dBm (on the antenna); beyond these
 # the number is no signal, and one such read would outweigh all others where reads are weighted by power.
 RSSI_LEAST_DBM = -110.0
@@ -29,6 +30,18 @@ WRONG_EPC = "wrong_epc"
 WRONG_RSSI = "wrong_rssi"
 WRONG_ANTENNA = "wrong_antenna"
 UNDATED = "undated"  # used all the same; counted by the clock
+
+
+class EpcData(bytes):
+    """Hex digits of an EPCData parameter (section 16.2.7.3.1), as sllurp gives them, and its own `bits`."""
+
+    bits: int
+
+    def __new__(cls, body: bytes) -> Self:
+        """From the parameter's body: the number of bits, and the bytes that hold them."""
+        made = super().__new__(cls, hexlify(body[2:]))
+        made.bits = int.from_bytes(body[:2], "big")
+        return made
 
 
 class TagReports:
@@ -68,8 +81,9 @@ class TagReports:
     def _fault(self, tag: Mapping[str, Any]) -> tuple[str, str] | None:
         """What makes this tag no usable read, and why; None when nothing does."""
         digits: bytes = tag.get("EPC", b"")
-        if not digits or len(digits) % HEX_DIGITS_PER_WORD or len(digits) > EPC_DIGITS_MAX:
-            return WRONG_EPC, f"expected 1 to 31 words of 16 bits, got {len(digits) * 4} bits {digits!r:.140}"
+        bits = digits.bits if isinstance(digits, EpcData) else 4 * len(digits)
+        if bits == 0 or bits % EPC_WORD_BITS or bits > EPC_BITS_MAX or bits != 4 * len(digits):
+            return WRONG_EPC, f"expected 1 to 31 words of 16 bits, got {bits} bits in {bytes(digits)!r:.140}"
         antenna = tag.get("AntennaID")
         if antenna not in self._antennas:
             return WRONG_ANTENNA, f"{digits!r}: expected antenna {sorted(self._antennas)}, got {antenna}"

@@ -48,6 +48,7 @@ BATCH = 500  # sightings a tick
 TAGS_PER_REPORT_MAX = 64  # where the ROSpec leaves the size of a report to us
 # A KEEPALIVE out of turn after so many sightings tells how far the client has read (see Play's WINDOW).
 SYNC_EVERY = 5_000
+COMMANDS_MAX = 64  # of a client that does not wait for answers; it is not read from meanwhile
 READ_BYTES = 65_536
 
 
@@ -63,6 +64,7 @@ class Counters:
     turned_away: int = 0
     reports: int = 0
     sightings: int = 0
+    keepalives_answered: int = 0
     not_asked_for: int = 0  # sightings of antennas that the ROSpec does not name
     unreadable: int = 0  # client messages that were malformed or unknown
 
@@ -134,13 +136,13 @@ class VirtualReader:
         """Say goodbye to the client and listen no more."""
         if self._server is None:
             return
-        self._server.close()
+        server, self._server = self._server, None
+        server.close()
         if self._session is not None:
             await self._session.say_goodbye()
         for task in list(self._tasks):
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        self._server = None
 
     # ── faults, for tests of those who listen ────────────────────────────────────────────────────
 
@@ -203,12 +205,17 @@ class VirtualReader:
             try:
                 self.settings.done_file.write_text(f"{self.play.last_given}\n", encoding="utf-8")
             except OSError as error:
-                log.error("the done file cannot be written: %s", error)  # noqa: TRY400  the error says it all
+                log.error("the done file cannot be written: %s", error)
 
     def _welcome(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        if self._server is None:
+            writer.close()  # it came through the door while the door was being closed
+            return
         task = asyncio.get_running_loop().create_task(self._serve(reader, writer))
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+        # A task that is cancelled before its first step never reaches its own `finally`.
+        task.add_done_callback(lambda _: writer.close())
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         session = _Session(self, reader, writer)
@@ -264,6 +271,8 @@ class _Session:
         self._writer = writer
         self._writing = asyncio.Lock()
         self._changed = asyncio.Event()
+        self._keepalive_changed = asyncio.Event()
+        self._commands: asyncio.Queue[Command] = asyncio.Queue(COMMANDS_MAX)
         self._last_id = 0
         self._wants_reports = not owner.config.holds_reports
         # Of each KEEPALIVE without an answer: how far the play was, and when it was sent. Answers carry
@@ -302,6 +311,7 @@ class _Session:
                 await self.send(self._attempt(ConnectionStatus.SUCCESS))
                 self._owner.note_client()
                 tasks.create_task(self._receive())
+                tasks.create_task(self._obey())
                 tasks.create_task(self._keep_alive())
                 tasks.create_task(self._report())
         except* _Over as group:
@@ -329,6 +339,8 @@ class _Session:
             return
         try:
             async with self._writing:
+                if self._writer.transport.is_closing():
+                    raise _Over("connection lost")
                 if self.cuts_next:
                     first_message_bytes = int.from_bytes(data[2:6], "big")
                     data = data[: first_message_bytes // 2]
@@ -362,21 +374,24 @@ class _Session:
                 waiting = splitter.waiting_bytes
                 raise _Over(f"closed in a message, after {waiting} bytes" if waiting else "closed")
             for whole in splitter.feed(data):
-                await self._obey(messages.read_command(whole))
+                await self._commands.put(messages.read_command(whole))
             if splitter.broken is not None:
                 self._owner.counters.unreadable += 1
                 await self.send(messages.error_message(0, StatusCode.FIELD_ERROR, splitter.broken))
                 raise _Over(f"no LLRP: {splitter.broken}")
 
-    async def _obey(self, command: Command) -> None:
-        answer = _ANSWERS[type(command)](self, command)
-        if answer is None:
-            return
-        if self._owner.answers_late_s:
-            await asyncio.sleep(self._owner.answers_late_s)
-        await self.send(answer)
-        if isinstance(command, messages.Plain) and command.verb is MessageType.CLOSE_CONNECTION:
-            raise _Over("closed, as it asked")
+    async def _obey(self) -> None:
+        # Apart from listening, so that the end of a client is noticed while an answer is late.
+        while True:
+            command = await self._commands.get()
+            answer = _ANSWERS[type(command)](self, command)
+            if answer is None:
+                continue
+            if self._owner.answers_late_s:
+                await asyncio.sleep(self._owner.answers_late_s)
+            await self.send(answer)
+            if isinstance(command, messages.Plain) and command.verb is MessageType.CLOSE_CONNECTION:
+                raise _Over("closed, as it asked")
 
     def _capabilities(self, command: messages.GetCapabilities) -> bytes:
         return messages.capabilities(command.message_id, self._owner.settings.device, command.requested)
@@ -395,6 +410,7 @@ class _Session:
         if command.resets:
             self._owner.inventory.apply(MessageType.DELETE_ROSPEC, 0)
         self._changed.set()
+        self._keepalive_changed.set()
         return messages.response(MessageType.SET_READER_CONFIG_RESPONSE, command.message_id)
 
     def _add_rospec(self, command: messages.AddROSpec) -> bytes:
@@ -451,6 +467,7 @@ class _Session:
     def _acknowledged(self) -> None:
         if self._unanswered:
             number, _ = self._unanswered.popleft()
+            self._owner.counters.keepalives_answered += 1
             self._owner.play.acknowledge(number)
             self._changed.set()
             self._owner.note_progress()
@@ -458,21 +475,18 @@ class _Session:
     # ── talking ──────────────────────────────────────────────────────────────────────────────────
 
     async def _keep_alive(self) -> None:
-        interval_s = next_at_s = 0.0
         while True:
-            now_s = self._owner.now_s()
-            if interval_s != self._owner.config.keepalive_ms / 1000:
-                interval_s = self._owner.config.keepalive_ms / 1000
-                next_at_s = now_s + interval_s
-            elif interval_s and now_s >= next_at_s:
+            self._keepalive_changed.clear()
+            interval_s = self._owner.config.keepalive_ms / 1000
+            if await _happens(self._keepalive_changed, interval_s or IDLE_S):
+                continue
+            if interval_s:
                 await self._send_keepalive()
-                next_at_s = now_s + interval_s
-            self._check_patience(now_s, interval_s)
-            await asyncio.sleep(min(IDLE_S, next_at_s - now_s) if interval_s else IDLE_S)
+                self._check_patience(interval_s)
 
-    def _check_patience(self, now_s: float, interval_s: float) -> None:
+    def _check_patience(self, interval_s: float) -> None:
         patience_s = max(PATIENCE_FACTOR * interval_s, PATIENCE_LEAST_S)
-        if self._unanswered and now_s - self._unanswered[0][1] > patience_s:
+        if self._unanswered and self._owner.now_s() - self._unanswered[0][1] > patience_s:
             raise _Over(f"no answer to a keepalive for {patience_s:g} s")
 
     async def _send_keepalive(self) -> None:
@@ -498,7 +512,7 @@ class _Session:
                 started_at_s = now_s
             running = wanted
             if running is None:
-                await self._wait_for_change(IDLE_S)
+                await _happens(self._changed, IDLE_S)
             elif running.duration_ms is not None and now_s - started_at_s >= running.duration_ms / 1000:
                 self._owner.inventory.end(running)
             else:
@@ -511,7 +525,10 @@ class _Session:
             await self._send_reports(rospec, due)
         await self._sync(len(due))
         wait_s = play.due_in_s(self._owner.now_s())
-        await self._wait_for_change(IDLE_S if wait_s is None else min(IDLE_S, max(wait_s, TICK_S)), wait_s == 0.0)
+        if wait_s == 0.0:
+            await asyncio.sleep(0)  # behind its clock: only give way
+        else:
+            await _happens(self._changed, IDLE_S if wait_s is None else min(IDLE_S, max(wait_s, TICK_S)))
 
     async def _sync(self, sent: int) -> None:
         """Find out, now and then and at the end, how far the client has read."""
@@ -541,16 +558,14 @@ class _Session:
         counters.sightings += len(tags)
         counters.not_asked_for += len(due) - len(tags)
 
-    async def _wait_for_change(self, at_most_s: float, is_behind: bool = False) -> None:
-        """Sleep until something is due or changed; only give way where the play is behind its clock."""
-        if is_behind:
-            await asyncio.sleep(0)
-            return
-        try:
-            async with asyncio.timeout(at_most_s):
-                await self._changed.wait()
-        except TimeoutError:
-            pass
+
+async def _happens(event: asyncio.Event, within_s: float) -> bool:
+    try:
+        async with asyncio.timeout(within_s):
+            await event.wait()
+    except TimeoutError:
+        return False
+    return True
 
 
 _Answer = Callable[[_Session, Any], bytes | None]

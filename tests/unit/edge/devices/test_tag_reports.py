@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from sllurp.llrp import LLRPMessage
 
 from edge.devices.reader_clock import Arrival, ReaderClock
-from edge.devices.tag_reports import TagReports
+from edge.devices.tag_reports import EpcData, TagReports
 from edge.readings import TagRead
 from protocols.llrp import message
 from tests.llrp_makers import shared
@@ -79,8 +79,10 @@ def test_any_memory_of_whole_words_is_a_tag(digits):
     [
         ({"EPC": b""}, "wrong_epc", "got 0 bits"),
         ({"EPC": None}, "wrong_epc", "got 0 bits"),
-        ({"EPC": b"30340a"}, "wrong_epc", "expected 1 to 31 words of 16 bits, got 24 bits b'30340a'"),
+        ({"EPC": b"30340a"}, "wrong_epc", "expected 1 to 31 words of 16 bits, got 24 bits in b'30340a'"),
         ({"EPC": b"30" * 64}, "wrong_epc", "got 512 bits"),
+        ({"EPC": EpcData(b"\x00\x5a" + bytes(12))}, "wrong_epc", "got 90 bits in b'0000"),
+        ({"EPC": EpcData(b"\x00\x60" + bytes(10))}, "wrong_epc", "got 96 bits in b'0000"),
         ({"AntennaID": 9}, "wrong_antenna", r"expected antenna \[1, 2, 3, 4\], got 9"),
         ({"AntennaID": None}, "wrong_antenna", "got None"),
         ({"PeakRSSI": 127}, "wrong_rssi", "expected -110 to 0 dBm, got 127.0"),
