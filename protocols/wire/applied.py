@@ -6,7 +6,7 @@ restored), and one that does not advance is the cloud's way of asking for `appli
 
 import msgspec
 
-from protocols.wire.movement import UnreadableMessage
+from protocols.wire.message import Codec, Epoch, Micros, Number
 
 SCHEMA = 1
 
@@ -17,8 +17,8 @@ class EpochApplied(msgspec.Struct, frozen=True, kw_only=True):
     stopped: why the cloud applies no more of this epoch (numbers missing); absent while all is well.
     """
 
-    epoch: str
-    applied: int
+    epoch: Epoch
+    applied: Number
     head: str = ""
     stopped: str | None = None
 
@@ -27,26 +27,11 @@ class Applied(msgspec.Struct, frozen=True, kw_only=True):
     """incarnation grows with every restore of the cloud's database; sent_at_us is the cloud's clock."""
 
     schema: int
-    incarnation: int
-    sent_at_us: int
+    incarnation: Number
+    sent_at_us: Micros
     epochs: list[EpochApplied]
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Applied)
-
-
-def encode(message: Applied) -> bytes:
-    """The message as JSON."""
-    return _encoder.encode(message)
-
-
-def decode(payload: bytes) -> Applied:
-    """Read a message. Raises UnreadableMessage."""
-    try:
-        message = _decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(str(error)) from error
-    if message.schema != SCHEMA:
-        raise UnreadableMessage(f"expected schema {SCHEMA}, got {message.schema}")
-    return message
+_codec = Codec(Applied, SCHEMA)
+encode = _codec.encode
+decode = _codec.decode

@@ -5,7 +5,7 @@ A gateway applies the newest version it has seen and reports it; the same versio
 
 import msgspec
 
-from protocols.wire.movement import UnreadableMessage
+from protocols.wire.message import Codec, Number
 
 SCHEMA = 1
 
@@ -14,25 +14,10 @@ class Command(msgspec.Struct, frozen=True, kw_only=True):
     """version grows with every change; heartbeat_s: how often the gateway sends its status."""
 
     schema: int
-    version: int
+    version: Number
     heartbeat_s: float = 10.0
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Command)
-
-
-def encode(message: Command) -> bytes:
-    """The message as JSON."""
-    return _encoder.encode(message)
-
-
-def decode(payload: bytes) -> Command:
-    """Read a message. Raises UnreadableMessage."""
-    try:
-        message = _decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(str(error)) from error
-    if message.schema != SCHEMA:
-        raise UnreadableMessage(f"expected schema {SCHEMA}, got {message.schema}")
-    return message
+_codec = Codec(Command, SCHEMA)
+encode = _codec.encode
+decode = _codec.decode

@@ -5,17 +5,20 @@ movements cannot be read can still be put aside under its numbers: `decode` read
 `read_envelope` reads what stands before `"movements"` even when the rest is damaged.
 """
 
+import re
 from typing import Any
 
 import msgspec
 
+from protocols.wire.message import NOT_A_MESSAGE, check_schema, check_text, check_utf8
+from protocols.wire.message import UnreadableMessage as UnreadableMessage
+
 SCHEMA = 1
 MAX_MOVEMENTS = 500  # a message's size is bounded by the uplink's gathering rule, ARCHITECTURE.md "The log"
 MAX_BYTES = 128 * 1024
-
-
-class UnreadableMessage(ValueError):
-    """The bytes are not a message of this channel."""
+# Evidence is stored as it came; what is nested deeper than a database's stack would be refused there. Counted
+# are all lists and objects, which is quick and an upper bound of the depth.
+MAX_EVIDENCE_NESTS = 100
 
 
 class MovementObserved(msgspec.Struct, frozen=True, kw_only=True):
@@ -30,7 +33,8 @@ class MovementObserved(msgspec.Struct, frozen=True, kw_only=True):
     direction       in, out, turned_back, undecided
     confidence      0 … 1
     qty_micro       10⁻⁶ stock units where the device counted; absent: what the tag's registration says
-    evidence        why the gateway thinks so (a JSON object, kept as it is)
+    evidence        why the gateway thinks so (a JSON object of at most MAX_EVIDENCE_NESTS lists and objects,
+                    kept as it is)
     """
 
     seq: int
@@ -86,6 +90,9 @@ class MovementsDecoded(msgspec.Struct, frozen=True):
     unreadable: dict[int, tuple[bytes, str]]
 
 
+# Cannot stand inside a text: its quotes would be escaped there.
+_BEFORE_MOVEMENTS = re.compile(rb',\s*"movements"\s*:')
+
 _encoder = msgspec.json.Encoder()
 _whole = msgspec.json.Decoder(MovementsMessage)
 _piecewise = msgspec.json.Decoder(_RawMovements)
@@ -108,23 +115,24 @@ def decode(payload: bytes) -> MovementsDecoded:
     """Read a message; a movement that cannot be read is set aside alone. Raises UnreadableMessage."""
     try:
         message = _whole.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError):
+        check_utf8(payload)
+    except NOT_A_MESSAGE:
         return _decode_piecewise(payload)
     _check_envelope(message)
-    movements, unreadable = [], {}
     _check_count(message, len(message.movements))
+    movements, unreadable = [], {}
     for seq, movement in enumerate(message.movements, message.first):
-        if movement.seq == seq:
+        if (fault := _fault(movement, seq)) is None:
             movements.append(movement)
         else:
-            unreadable[seq] = (encode_movement(movement), f"expected seq {seq}, got {movement.seq}")
+            unreadable[seq] = (encode_movement(movement), fault)
     return MovementsDecoded(message, movements, unreadable)
 
 
 def _decode_piecewise(payload: bytes) -> MovementsDecoded:
     try:
         message = _piecewise.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+    except NOT_A_MESSAGE as error:
         raise UnreadableMessage(str(error)) from error
     _check_envelope(message)
     _check_count(message, len(message.movements))
@@ -133,32 +141,46 @@ def _decode_piecewise(payload: bytes) -> MovementsDecoded:
     for seq, raw in enumerate(message.movements, message.first):
         try:
             movement = _one.decode(raw)
-        except (msgspec.DecodeError, UnicodeDecodeError) as error:
+            check_utf8(bytes(raw))
+        except NOT_A_MESSAGE as error:
             unreadable[seq] = (bytes(raw), str(error))
             continue
-        if movement.seq == seq:
+        if (fault := _fault(movement, seq)) is None:
             movements.append(movement)
         else:
-            unreadable[seq] = (bytes(raw), f"expected seq {seq}, got {movement.seq}")
+            unreadable[seq] = (bytes(raw), fault)
     return MovementsDecoded(message, movements, unreadable)
+
+
+def _fault(movement: MovementObserved, seq: int) -> str | None:
+    """Why a movement that could be decoded is none all the same."""
+    if movement.seq != seq:
+        return f"expected seq {seq}, got {movement.seq}"
+    evidence = bytes(movement.evidence)
+    nests = evidence.count(b"{") + evidence.count(b"[")
+    if nests > MAX_EVIDENCE_NESTS or not evidence.lstrip().startswith(b"{"):
+        return f"evidence: expected an object of at most {MAX_EVIDENCE_NESTS} lists and objects, got {nests}"
+    try:
+        check_text(evidence)
+    except (*NOT_A_MESSAGE, UnreadableMessage) as error:
+        return f"evidence: {error}"
+    return None
 
 
 def read_envelope(payload: bytes) -> Envelope:
     """The envelope of a message whose movements are damaged. Raises UnreadableMessage."""
-    head, found, _ = payload.partition(b',"movements"')
-    if not found:
+    if (found := _BEFORE_MOVEMENTS.search(payload)) is None:
         raise UnreadableMessage("no envelope before the movements")
     try:
-        envelope = _envelope.decode(head + b"}")
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        envelope = _envelope.decode(payload[: found.start()] + b"}")
+    except NOT_A_MESSAGE as error:
         raise UnreadableMessage(str(error)) from error
     _check_envelope(envelope)
     return envelope
 
 
 def _check_envelope(envelope: Envelope) -> None:
-    if envelope.schema != SCHEMA:
-        raise UnreadableMessage(f"expected schema {SCHEMA}, got {envelope.schema}")
+    check_schema(envelope, SCHEMA)
     if len(envelope.epoch) != 32 or not set(envelope.epoch) <= set("0123456789abcdef"):
         raise UnreadableMessage(f"expected an epoch of 32 hex digits, got {envelope.epoch!r}")
     if not 1 <= envelope.first <= envelope.last < 2**62 or not 1 <= envelope.oldest <= envelope.first:

@@ -6,7 +6,7 @@ the screen sees tags before a passage is decided.
 
 import msgspec
 
-from protocols.wire.movement import UnreadableMessage
+from protocols.wire.message import Codec, Micros, Number
 
 SCHEMA = 1
 MAX_TAGS = 200  # a summary is for a screen; the rest is counted in `tags_total`
@@ -16,7 +16,7 @@ class TagSeen(msgspec.Struct, frozen=True, kw_only=True):
     """One tag within the summary's span: reads, antennas that saw it, strongest sighting."""
 
     epc: str
-    reads: int
+    reads: Number
     antennas: list[int]
     peak_rssi_dbm: float
 
@@ -26,29 +26,14 @@ class GateReadings(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: int
     gate: str
-    from_us: int
-    to_us: int
-    reads: int
-    tags_total: int
+    from_us: Micros
+    to_us: Micros
+    reads: Number
+    tags_total: Number
     tags: list[TagSeen]
-    shed: int = 0
+    shed: Number = 0
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(GateReadings)
-
-
-def encode(message: GateReadings) -> bytes:
-    """The message as JSON."""
-    return _encoder.encode(message)
-
-
-def decode(payload: bytes) -> GateReadings:
-    """Read a message. Raises UnreadableMessage."""
-    try:
-        message = _decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(str(error)) from error
-    if message.schema != SCHEMA:
-        raise UnreadableMessage(f"expected schema {SCHEMA}, got {message.schema}")
-    return message
+_codec = Codec(GateReadings, SCHEMA)
+encode = _codec.encode
+decode = _codec.decode

@@ -7,7 +7,7 @@ and nothing else that could be out of date.
 
 import msgspec
 
-from protocols.wire.movement import UnreadableMessage
+from protocols.wire.message import Codec, Epoch, Micros, Number
 
 SCHEMA = 1
 
@@ -15,10 +15,10 @@ SCHEMA = 1
 class EpochHeld(msgspec.Struct, frozen=True, kw_only=True):
     """One epoch of the outbox: its last number, the oldest still held, and its end once it is closed."""
 
-    epoch: str
-    last: int
-    oldest: int
-    end: int | None = None
+    epoch: Epoch
+    last: Number
+    oldest: Number
+    end: Number | None = None
 
 
 class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
@@ -26,7 +26,7 @@ class DeviceStatus(msgspec.Struct, frozen=True, kw_only=True):
 
     name: str
     connected: bool
-    since_us: int
+    since_us: Micros
 
 
 class Status(msgspec.Struct, frozen=True, kw_only=True):
@@ -37,29 +37,14 @@ class Status(msgspec.Struct, frozen=True, kw_only=True):
 
     schema: int
     online: bool
-    sent_at_us: int = 0
+    sent_at_us: Micros = 0
     software: str = ""
     epochs: list[EpochHeld] = []
     devices: list[DeviceStatus] = []
-    oldest_unapplied_at_us: int | None = None
+    oldest_unapplied_at_us: Micros | None = None
     counters: dict[str, int] = {}
 
 
-_encoder = msgspec.json.Encoder()
-_decoder = msgspec.json.Decoder(Status)
-
-
-def encode(message: Status) -> bytes:
-    """The message as JSON."""
-    return _encoder.encode(message)
-
-
-def decode(payload: bytes) -> Status:
-    """Read a message. Raises UnreadableMessage."""
-    try:
-        message = _decoder.decode(payload)
-    except (msgspec.DecodeError, UnicodeDecodeError) as error:
-        raise UnreadableMessage(str(error)) from error
-    if message.schema != SCHEMA:
-        raise UnreadableMessage(f"expected schema {SCHEMA}, got {message.schema}")
-    return message
+_codec = Codec(Status, SCHEMA)
+encode = _codec.encode
+decode = _codec.decode
