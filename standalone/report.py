@@ -7,7 +7,7 @@ import json
 import unicodedata
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -48,6 +48,9 @@ def read_report(connection: psycopg.Connection, company: Company, since: datetim
         entries = _since(connection, feeds.JOURNAL_ENTRIES, company, since)
         lines = feeds.read_lines(connection, company.company_id, [(e.source_id, e.step) for e in entries])
     reads = sum(gate.reads_total or 0 for gate in picture.gates)
+    # A tag known by its GTIN alone is in no registry: its movement says what it is.
+    by_id = {m.movement_id: m.item for m in movements}
+    passages = [replace(p, item=p.item or by_id.get(p.movement_id)) for p in passages]
     return Report(company, picture, passages, movements, entries, dict(lines), reads)
 
 
@@ -203,7 +206,8 @@ def _journal(report: Report) -> str:
             credit = minor_text(-line.amount, digits) if line.amount < 0 else ""
             rows.append((*head, f"{line.number} {line.name_en}", debit, credit))
             head = ("", "", "")
-    return _table("Journal entries", ("date", "kind", "document", "account", "debit", "credit"), rows)
+    heads = ("date", "kind", "document", "account", "debit", "credit")
+    return _table("Journal entries", heads, rows, len(report.entries))
 
 
 def _layers(picture: Picture) -> Iterable[tuple[Any, Any]]:
@@ -214,8 +218,11 @@ def _layers(picture: Picture) -> Iterable[tuple[Any, Any]]:
 _RIGHT = {"quantity", "debit", "credit", "conf.", "layer"}
 
 
-def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """Aligned columns; where there are too many rows the newest stay and the rest is counted."""
+def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]], count: int | None = None) -> str:
+    """Aligned columns; where there are too many rows the newest stay and the rest is counted.
+
+    count  how many things the rows tell of, where one takes several
+    """
     if not rows:
         return f"{title}: none"
     shown = list(rows)[-MOST_SHOWN:]
@@ -229,8 +236,10 @@ def _table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> s
         )  # fmt: skip
         return ("  " + "  ".join(padded)).rstrip()
 
-    left_out = [f"  … and {len(rows) - len(shown)} before these"] if len(rows) > len(shown) else []
-    return "\n".join([f"{title} ({len(rows)})", line(heads), *left_out, *map(line, shown)])
+    left_out = [f"  … {len(rows) - len(shown)} rows before these"] if len(rows) > len(shown) else []
+    return "\n".join(
+        [f"{title} ({len(rows) if count is None else count})", line(heads), *left_out, *map(line, shown)]
+    )
 
 
 def _width(text: str) -> int:

@@ -13,8 +13,9 @@ import urllib.request
 from dataclasses import dataclass
 from pathlib import Path
 
-import paho.mqtt.publish
+import paho.mqtt.client as mqtt
 import psycopg
+from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud.store.migrate import SERVICE_ROLES, migrate
 from protocols.wire import command
@@ -29,6 +30,7 @@ from standalone.postgres import DATABASE, OWNER, Postgres, binaries_for
 PAGE_PORT = 8080
 HEARTBEAT_S = 2.0  # a person watches: a word from the gateway every two seconds
 READY_TIMEOUT_S = 2.0
+PUBLISH_TIMEOUT_S = 10.0
 CLOUD_USER = "cloud"
 
 # Antennas as the virtual reader mounts them.
@@ -202,17 +204,18 @@ inside = {list(INSIDE)}
         replace_text(self.state / "gateway.toml", text)
 
     def _ask_for_heartbeats(self) -> None:
-        """Desired state, retained: the gateway reads it when it comes."""
+        """Desired state, retained: the gateway reads it when it comes. Raises ChildTrouble."""
         wanted = command.Command(schema=command.SCHEMA, version=1, heartbeat_s=HEARTBEAT_S)
-        paho.mqtt.publish.single(
-            self.address.topic("command"),
-            command.encode(wanted),
-            qos=1,
-            retain=True,
-            hostname=HOST,
-            port=self.ports.broker,
-            auth={"username": CLOUD_USER, "password": self._password(CLOUD_USER)},
-        )
+        client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=f"{CLOUD_USER}-demo", protocol=mqtt.MQTTv311)
+        client.username_pw_set(CLOUD_USER, self._password(CLOUD_USER))
+        client.connect(HOST, self.ports.broker)
+        client.loop_start()
+        try:
+            sent = client.publish(self.address.topic("command"), command.encode(wanted), qos=1, retain=True)
+            sent.wait_for_publish(PUBLISH_TIMEOUT_S)
+        finally:
+            client.disconnect()
+            client.loop_stop()
 
     def _password(self, user: str) -> str:
         return (self.state / f"{user}.password").read_text(encoding="utf-8").strip()

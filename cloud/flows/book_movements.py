@@ -171,7 +171,8 @@ def book(cursor: Cursor, batch: Batch, moves: MovementColumns) -> Booked:
         except CannotCost as error:
             culprit = int(keep[error.move])
             rejected[int(moves.source_row[culprit])] = (
-                f"its cost passes what the books can hold ({kernels.VALUE_LIMIT} × 10⁻⁶ {batch.company.currency})"
+                f"its cost or the stock it makes passes what the books can hold ({kernels.VALUE_LIMIT} × 10⁻⁶"
+                f" {batch.company.currency}, {kernels.QTY_LIMIT} × 10⁻⁶ units)"
             )
             keep = np.delete(keep, error.move)
 
@@ -491,7 +492,9 @@ class _Booking:
         pool = self.costed.pools.pool_id
         before = self.state.layers
         rows = np.arange(stored)
+        # A first cost of nothing changes only that the layer waits no more.
         changed = (layers.qty[:stored] != before.qty) | (layers.value[:stored] != before.value)
+        changed |= layers.uncosted[:stored] != before.uncosted
         gone = rows[layers.qty[:stored] == 0]
         kept = rows[changed & (layers.qty[:stored] != 0)]
         if len(gone):

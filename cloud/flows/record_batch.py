@@ -333,7 +333,7 @@ def _observe(
     _put(cursor, batch.company.company_id, resolved, {observed[row].epc for row in rejected})
     _open_observations(cursor, batch, observed, kept, resolved)
     recorded.counts["observed"] += len(kept)
-    recorded.counts["moved"] += len(booked.rows)
+    recorded.counts["movements"] += len(booked.rows)
     for row in kept:
         recorded.counts[resolved.outcomes[row][0].name.lower()] += 1
     return aside
