@@ -32,7 +32,7 @@ from cloud.api import (
 )
 from cloud.api.access import AnyCaller
 from cloud.api.health import ReadyProbe
-from cloud.api.limits import BodyLimit, Headers
+from cloud.api.limits import BodyLimit, Faults, Headers
 
 _NOUNS = (
     items,
@@ -104,8 +104,8 @@ def create_app(pool: ConnectionPool, lifespan: Lifespan | None = None) -> FastAP
 
     problems.install(app)
     app.openapi = lambda: _describe(app)  # type: ignore[method-assign]
-    app.add_middleware(BodyLimit)
-    app.add_middleware(Headers)
+    for layer in (BodyLimit, Faults, Headers):  # from the inside out
+        app.add_middleware(layer)
     return app
 
 

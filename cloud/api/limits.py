@@ -1,7 +1,10 @@
-"""What every request and answer passes through: a bound on bodies, and the headers that all answers carry.
+"""What every request and answer passes through: headers that all answers carry, our own faults, a bound on bodies.
 
 Plain ASGI: Starlette's BaseHTTPMiddleware would put a task and a queue around every live stream.
 """
+
+import logging
+from contextlib import suppress
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
@@ -11,6 +14,8 @@ from cloud.api.problems import Problem, answer, request_id
 
 # A thousand movements with long documents are 300 KiB.
 BODY_MAX_BYTES = 1024 * 1024
+
+log = logging.getLogger(__name__)
 
 
 class BodyLimit:
@@ -30,7 +35,7 @@ class BodyLimit:
             await _too_large(request)(scope, receive, send)
             return
         taken = 0
-        has_answered = False
+        is_answered = False
 
         async def bounded() -> Message:
             nonlocal taken
@@ -41,15 +46,15 @@ class BodyLimit:
             return message
 
         async def watched(message: Message) -> None:
-            nonlocal has_answered
-            has_answered = True
-            await send(message)
+            nonlocal is_answered
+            if taken <= BODY_MAX_BYTES or is_answered:
+                is_answered = True
+                await send(message)
+            # Else whoever read the body made an error of its own of our refusal; the answer below is the true one.
 
-        try:
+        with suppress(_BodyTooLarge):
             await self.app(scope, bounded, watched)
-        except _BodyTooLarge:
-            if has_answered:
-                raise
+        if taken > BODY_MAX_BYTES and not is_answered:
             await _too_large(request)(scope, receive, send)
 
 
@@ -62,6 +67,35 @@ def _too_large(request: Request) -> ASGIApp:
         request,
         Problem(413, "too-large", f"expected a body of at most {BODY_MAX_BYTES} bytes", {"Connection": "close"}),
     )
+
+
+class Faults:
+    """The supervisor's edge of a request: what nobody handled is logged once, and answered as our fault."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        is_answered = False
+
+        async def watched(message: Message) -> None:
+            nonlocal is_answered
+            is_answered = True
+            await send(message)
+
+        try:
+            await self.app(scope, receive, watched)
+        except Exception:
+            if is_answered:
+                raise  # half an answer is on its way: only closing the connection tells the truth
+            request = Request(scope)
+            log.exception("request failed", extra={"request_id": request_id(request), "path": scope["path"]})
+            fault = Problem(500, "our-fault", "the mistake is ours; the log has it under this instance")
+            await answer(request, fault)(scope, receive, send)
 
 
 class Headers:

@@ -98,7 +98,6 @@ def install(app: FastAPI) -> None:
         (psycopg.errors.DeadlockDetected, _on_overrun),
         (psycopg.DataError, _on_data_error),
         (psycopg.OperationalError, _on_unreachable),
-        (Exception, _on_our_fault),
     ):
         app.add_exception_handler(kind, handler)
 
@@ -149,11 +148,6 @@ async def _on_unreachable(request: Request, error: Exception) -> Response:
         _retry(),
     )
     return answer(request, problem)
-
-
-async def _on_our_fault(request: Request, error: Exception) -> Response:
-    log.error("request failed", extra={"request_id": request_id(request)}, exc_info=error)
-    return answer(request, Problem(500, "our-fault", "the mistake is ours; the log has it under this instance"))
 
 
 def _pointer(location: tuple[int | str, ...]) -> str:

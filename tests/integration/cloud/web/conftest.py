@@ -21,6 +21,8 @@ class House:
     web: RunningWeb
     http: httpx.Client
     admin: Client
+    owner_dsn: str
+    api_dsn: str
 
     def client(self, *scopes: Scope) -> Client:
         """A client with a key of these scopes."""
@@ -44,7 +46,7 @@ def open_house(database: Any) -> Iterator[House]:
         try:
             with httpx.Client(base_url=web.address, timeout=REQUEST_TIMEOUT_S) as http:
                 admin = Client(http, person_with_key(owner, warehouse.company_id, Scope.ADMIN))
-                yield House(warehouse, web, http, admin)
+                yield House(warehouse, web, http, admin, database.owner_dsn, database.dsn_of("tallygate_api"))
         finally:
             web.stop()
         warehouse.check()
