@@ -320,7 +320,7 @@ class Uplink:
                 await heard(message.payload)
             except movement.UnreadableMessage as error:
                 self.counters["unreadable"] += 1
-                log.error("unreadable message · topic=%s error=%s", message.topic, error)
+                log.error("unreadable message", extra={"topic": message.topic.value, "error": str(error)})
 
     async def _hear_applied(self, payload: bytes) -> None:
         message = applied.decode(payload)
@@ -341,14 +341,19 @@ class Uplink:
 
     def _log_stopped(self, delivery: EpochDelivery) -> None:
         if delivery.stopped is not None:
-            log.error("the cloud has stopped this log · epoch=%s reason=%s", delivery.epoch, delivery.stopped)
+            log.error(
+                "the cloud has stopped this log", extra={"epoch": delivery.epoch, "reason": delivery.stopped}
+            )
         else:
-            log.info("the cloud goes on with this log · epoch=%s", delivery.epoch)
+            log.info("the cloud goes on with this log", extra={"epoch": delivery.epoch})
 
     async def _hear_command(self, payload: bytes) -> None:
         wanted = command.decode(payload)
         if self._heartbeat.obey(wanted):
-            log.info("command obeyed · version=%d heartbeat_s=%g", wanted.version, self._heartbeat.interval_s)
+            log.info(
+                "command obeyed",
+                extra={"version": wanted.version, "heartbeat_s": self._heartbeat.interval_s},
+            )
             self._status_due.set()
 
     # ── what the cloud may miss ─────────────────────────────────────────────────────────────────────────

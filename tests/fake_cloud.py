@@ -17,9 +17,8 @@ from protocols.wire import command as command_channel
 from protocols.wire import movement, readings, status
 from protocols.wire.topics import GatewayAddress, all_gateways, parse_topic
 from tests.conftest import RunningBroker
+from tests.outboxes import DEADLINE_S
 
-DEADLINE_S = 20.0
-POLL_S = 0.01
 ANSWER_AGAIN_S = 0.1  # the real one waits 1 s before it says the same again
 
 
@@ -38,6 +37,7 @@ class FakeCloud:
     applied: dict[str, int] = field(default_factory=dict)
     stopped: dict[str, str] = field(default_factory=dict)
     ids: dict[tuple[str, int], str] = field(default_factory=dict)
+    movements: list[movement.MovementObserved] = field(default_factory=list)  # each once, as applied
     envelopes: list[movement.Envelope] = field(default_factory=list)
     payloads: list[bytes] = field(default_factory=list)
     statuses: list[status.Status] = field(default_factory=list)
@@ -76,13 +76,6 @@ class FakeCloud:
             raise AssertionError(
                 f"{what} did not happen; applied {self.applied}, got {[(e.first, e.last) for e in self.envelopes]}"
             ) from None
-
-    async def see(self, what: str, condition: Callable[[], bool]) -> None:
-        """Wait until `condition` holds of something that does not tell us."""
-        deadline_s = time.monotonic() + DEADLINE_S
-        while not condition():
-            assert time.monotonic() < deadline_s, f"{what} did not happen"
-            await asyncio.sleep(POLL_S)
 
     async def say(self, *claims: applied_channel.EpochApplied) -> None:
         """Publish `applied`, retained: of every epoch, or what is given."""
@@ -137,6 +130,9 @@ class FakeCloud:
         if decoded.unreadable:
             self.faults.append(f"unreadable: {decoded.unreadable}")
         before = self.applied.setdefault(envelope.epoch, 0)
+        if envelope.epoch in self.stopped:
+            self._owes.set()
+            return
         if envelope.oldest > before + 1:
             self.stopped[envelope.epoch] = f"{before + 1} to {envelope.oldest - 1} are missing"
         elif envelope.first <= before + 1:
@@ -163,4 +159,6 @@ class FakeCloud:
             known = self.ids.setdefault((epoch, one.seq), one.id)
             if known != one.id:
                 self.faults.append(f"number {one.seq} of {epoch} came with ids {known} and {one.id}")
+            if one.seq > before:
+                self.movements.append(one)
         self.applied[epoch] = max(before, movements[-1].seq)

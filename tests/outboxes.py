@@ -1,5 +1,8 @@
 """What tests of the outbox and of the uplink share: observations, a clock that is told the time, messages."""
 
+import asyncio
+import time
+from collections.abc import Callable
 from dataclasses import dataclass, field
 
 import msgspec
@@ -9,6 +12,8 @@ from protocols.wire.applied import SCHEMA, Applied, EpochApplied
 from protocols.wire.movement import MovementObserved
 
 T0_US = 1_750_000_000_000_000
+DEADLINE_S = 20.0
+POLL_S = 0.01
 
 
 @dataclass
@@ -69,3 +74,11 @@ def held(outbox: Outbox) -> dict[str, dict[int, str]]:
                 found.setdefault(state.epoch, {})[seq] = movement(body).id
             after = batch.last
     return found
+
+
+async def see(what: str, condition: Callable[[], bool]) -> None:
+    """Wait until `condition` holds of something that does not tell us."""
+    deadline_s = time.monotonic() + DEADLINE_S
+    while not condition():
+        assert time.monotonic() < deadline_s, f"{what} did not happen"
+        await asyncio.sleep(POLL_S)

@@ -164,6 +164,7 @@ class Outbox:
         self._held_before_s = 0.0
         self._epochs: dict[str, _Epoch] = {}
         self._current = self._begin_epoch()
+        self._told_full = False  # that `applied` cannot be stored is said once, not every second
 
     @classmethod
     def open(cls, path: Path, *, clock: Clock | None = None) -> Self:
@@ -196,7 +197,7 @@ class Outbox:
             with self._transaction():
                 pass
         except OutboxError as error:
-            log.warning("outbox closed without its held time · path=%s error=%s", self.path, error)
+            log.warning("outbox closed without its held time", extra={"path": self.path, "error": str(error)})
         self._connection.close()
         self._lock.close()
 
@@ -346,10 +347,10 @@ class Outbox:
         self._write_applied(message.incarnation, believed)
         self.counters.alarms += len(alarms)
         for alarm in alarms:
-            log.error("impossible applied · epoch=%s %s", alarm.epoch or "-", alarm.text)
+            log.error("impossible applied", extra={"epoch": alarm.epoch, "problem": alarm.text})
         if (self._current.claimed or 0) > self._current.last:
             self._current = self._begin_epoch()
-            log.error("a new epoch begins, the cloud knows numbers of the old one that were never written here")
+            log.error("a new epoch begins: of the old one the cloud has numbers that were never written here")
         return alarms
 
     def _write_applied(self, incarnation: int, believed: dict[str, EpochApplied]) -> None:
@@ -364,7 +365,11 @@ class Outbox:
                 self._store_applied(incarnation, changed)
             except OutboxFull as error:
                 # Believed all the same: what is not stored of it is only sent and held longer than need be.
-                log.warning("applied not stored · path=%s error=%s", self.path, error)
+                if not self._told_full:
+                    log.error("applied cannot be stored", extra={"path": self.path, "error": str(error)})
+                self._told_full = True
+            else:
+                self._told_full = False
         self._incarnation = incarnation
         for epoch, claim in changed.items():
             held = self._epochs[epoch]

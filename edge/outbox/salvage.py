@@ -48,14 +48,14 @@ def repair(path: Path, now_us: int) -> int:
     if not salvaged.exists():
         if not path.exists() or _is_sound(path):
             return 0
-        log.error("outbox is damaged, salvaging · path=%s", path)
+        log.error("outbox is damaged, salvaging", extra={"path": path})
         _salvage(path, salvaged)
     aside = _move_aside(path, now_us)
     salvaged.rename(path)
     sync_folder(path)
     with translated(), closing(connect(path)) as connection:
         (count,) = connection.execute("SELECT count(*) FROM movements").fetchone()
-    log.error("outbox was damaged · path=%s movements_salvaged=%d damaged_file=%s", path, count, aside)
+    log.error("outbox was damaged", extra={"path": path, "movements_salvaged": count, "damaged_file": aside})
     return int(count)
 
 

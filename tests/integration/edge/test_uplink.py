@@ -23,8 +23,8 @@ from edge.uplink import WINDOW_MESSAGES, BrokerLost, Uplink
 from protocols.wire.applied import EpochApplied
 from protocols.wire.readings import GateReadings
 from tests.conftest import RunningBroker
-from tests.fake_cloud import DEADLINE_S, FakeCloud
-from tests.outboxes import observations
+from tests.fake_cloud import FakeCloud
+from tests.outboxes import DEADLINE_S, observations, see
 
 # The real waits are 10 s to 5 min; what is tried here is what happens then, not how long it takes.
 QUICK = Timing(gather_s=0.05, resend_first_s=0.4, resend_longest_s=1.6, again_every_s=0.2, again_wait_s=0.1)
@@ -261,7 +261,7 @@ def test_an_applied_above_the_last_number_loses_nothing(
             before = gate.outbox.epoch
             await gate.append(5, start=6)
             await cloud.say(EpochApplied(epoch=before, applied=1_000_000))
-            await cloud.see("a new epoch", lambda: gate.outbox.epoch != before)
+            await see("a new epoch", lambda: gate.outbox.epoch != before)
             assert gate.outbox.counters["alarms"] == 1
             await gate.append(3, start=11)
             cloud.answers = True
@@ -329,10 +329,10 @@ def test_a_stopped_epoch_waits_for_a_person_and_does_not_hold_up_the_next(
         async with cloud.joined(broker):
             await cloud.say()
             async with gateway(broker, settings, path) as gate:
-                await cloud.see("the stop", lambda: gate.outbox._outbox.epochs()[0].stopped is not None)
+                await see("the stop", lambda: gate.outbox._outbox.epochs()[0].stopped is not None)
                 await gate.append(5)
                 await gate.uplink.delivered()
-                assert cloud.applied == {earlier: 40, gate.outbox.epoch: 5} or cloud.applied[earlier] == 100
+                assert cloud.applied == {earlier: 40, gate.outbox.epoch: 5}
                 cloud.applied[earlier] = 50
                 cloud.stopped = {}
                 sent = len(cloud.envelopes)
@@ -496,7 +496,7 @@ def test_a_wrong_password_is_named_and_a_corrected_file_is_read_again(
         settings.password_file.write_text("wrong")
         async with cloud.joined(any_broker), gateway(any_broker, settings, tmp_path / "o.db") as gate:
             await gate.append(1)
-            await cloud.see("a log line", lambda: "as gw-1" in caplog.text)
+            await see("a log line", lambda: "as gw-1" in caplog.text)
             assert cloud.envelopes == []
             settings.password_file.write_text(any_broker.users.gateway_password)
             await gate.uplink.delivered()

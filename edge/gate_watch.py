@@ -1,0 +1,150 @@
+"""One gate: its reader's reads → recognition → passages, and each second a summary for whoever watches.
+
+Time at the gate is the time of the newest read, and what has passed since it came. It is not what the
+reader's clock says now: a reader that hands over what it kept, or begins again some seconds earlier, is
+behind its own clock, and visits would end in the middle. While the reader is away time stands still for a
+while, because its visits may go on when it is back. A passage that is undecided in memory is lost
+by kill -9; when the gateway is stopped politely, `finish` decides what was read until then.
+"""
+
+import asyncio
+import logging
+import time
+from collections.abc import Callable, Iterable
+from typing import NoReturn
+
+from edge.devices.portal import AWAY_GRACE_S, Portal
+from edge.readings import Passage, TagRead
+from edge.recognition.gate import US, GateSettings
+from edge.recognition.gate_recognition import GateRecognition
+from protocols.wire.readings import MAX_TAGS, SCHEMA, GateReadings, TagSeen
+
+log = logging.getLogger(__name__)
+
+TICK_S = 0.05  # how often a quiet gate looks whether a visit is over; a fifth of the 250 ms a verdict may take
+READS_AT_ONCE = 500  # reads recognised before others get a turn: some 10 ms
+SUMMARY_S = 1.0  # how often the readings of a gate are summed up; what an eye follows
+
+
+class GateWatch:
+    """Watches one gate. `hand_over` takes passages, `publish` takes summaries; neither waits."""
+
+    def __init__(
+        self,
+        portal: Portal,
+        settings: GateSettings,
+        hand_over: Callable[[list[Passage]], None],
+        publish: Callable[[GateReadings], object],
+        *,
+        monotonic: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self.portal = portal
+        self.recognition = GateRecognition(settings)
+        self._summary = ReadingsSummary(settings.name)
+        self._hand_over = hand_over
+        self._publish = publish
+        self._taken: list[TagRead] = []  # from the portal, not recognised yet
+        self._monotonic = monotonic
+        self._looked_s = monotonic()
+        self._away_s = 0.0  # how long the reader has been away
+        self._summary_due_s = self._looked_s + SUMMARY_S
+
+    @property
+    def counters(self) -> dict[str, int]:
+        """The counters of portal and recognition that are not zero, with the portal's name before them."""
+        counters = {**self.portal.counters, **self.recognition.counters, "shed": self._shed}
+        return {f"{self.portal.settings.name}.{name}": count for name, count in counters.items() if count}
+
+    @property
+    def _shed(self) -> int:
+        return self.portal.shed + self.recognition.counters["shed"]
+
+    async def run(self) -> NoReturn:
+        """Until cancelled; then `finish` has to be called."""
+        while True:
+            self._taken = await self.portal.reads(TICK_S)
+            passed_us = self._passed_us()
+            if not self._taken:
+                self._advance(passed_us)
+            while self._taken:
+                self._recognise(READS_AT_ONCE)
+                await asyncio.sleep(0)
+            self._sum_up()
+
+    def finish(self) -> None:
+        """Decide everything that was read."""
+        self._taken += self.portal.queue.take()
+        while self._taken:
+            self._recognise(READS_AT_ONCE)
+        self._hand_over(self.recognition.flush())
+
+    def _recognise(self, most: int) -> None:
+        reads, self._taken = self._taken[:most], self._taken[most:]
+        self._summary.add(reads)
+        self._hand_over(self.recognition.feed(reads))
+
+    def _passed_us(self) -> int:
+        """Time at the gate since the last call."""
+        now_s = self._monotonic()
+        passed_s, self._looked_s = now_s - self._looked_s, now_s
+        self._away_s = 0.0 if self.portal.connected else self._away_s + passed_s
+        return round(passed_s * US) if self._away_s == 0 or self._away_s > AWAY_GRACE_S else 0
+
+    def _advance(self, passed_us: int) -> None:
+        if self.recognition.clock_us is not None:
+            self._hand_over(self.recognition.advance(self.recognition.clock_us + passed_us))
+
+    def _sum_up(self) -> None:
+        if self._looked_s >= self._summary_due_s:
+            self._summary_due_s = self._looked_s + SUMMARY_S
+            summary = self._summary.take(self.recognition.clock_us or 0, self._shed)
+            if summary is not None:
+                self._publish(summary)
+
+
+class ReadingsSummary:
+    """Counts the reads of a gate by tag until they are taken."""
+
+    def __init__(self, gate: str) -> None:
+        self._gate = gate
+        self._tags: dict[str, list[TagRead]] = {}
+        self._reads = 0
+        self._shed_before = 0
+        self._was_empty = True
+
+    def add(self, reads: Iterable[TagRead]) -> None:
+        for read in reads:
+            self._reads += 1
+            self._tags.setdefault(read.epc, []).append(read)
+
+    def take(self, now_us: int, shed: int) -> GateReadings | None:
+        """The summary since the last one; None when nothing was read, but for the first such time.
+
+        shed  reads dropped since the program's start
+        """
+        is_empty = not self._reads
+        if is_empty and self._was_empty:
+            return None
+        times_us = [read.seen_at_us for reads in self._tags.values() for read in reads] or [now_us]
+        tags = sorted((_seen(epc, reads) for epc, reads in self._tags.items()), key=lambda tag: -tag.reads)
+        summary = GateReadings(
+            schema=SCHEMA,
+            gate=self._gate,
+            from_us=min(times_us),
+            to_us=max(times_us),
+            reads=self._reads,
+            tags_total=len(tags),
+            tags=tags[:MAX_TAGS],
+            shed=shed - self._shed_before,
+        )
+        self._tags, self._reads, self._shed_before, self._was_empty = {}, 0, shed, is_empty
+        return summary
+
+
+def _seen(epc: str, reads: list[TagRead]) -> TagSeen:
+    return TagSeen(
+        epc=epc,
+        reads=len(reads),
+        antennas=sorted({read.antenna for read in reads}),
+        peak_rssi_dbm=max(read.rssi_dbm for read in reads),
+    )
