@@ -6,8 +6,10 @@ Logs go to standard error as events: short text, then fields.
 import importlib
 import json
 import logging
+import os
 import sys
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 # verb → (module and function that takes the arguments and returns the exit status, what it does)
@@ -22,6 +24,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "migrate": ("cloud.store.program:main", "bring the database to the newest schema"),
     "verify": ("cloud.checks.verify:main", "check the promises on the running database"),
     "loss": ("cloud.checks.loss:main", "record numbers of a gateway's log as lost for good"),
+    "quarantine": ("cloud.checks.quarantine:main", "what could not be booked: list, book, dismiss"),
     "restored": ("cloud.checks.restored:main", "say that the database was put back to an earlier state"),
     "company": ("cloud.imports.program:company_main", "set up a company from its description"),
     "import": ("cloud.imports.program:main", "items, expectations, trading days from files"),
@@ -29,6 +32,10 @@ VERBS: dict[str, tuple[str, str]] = {
     "broker": ("standalone.broker:main", "the embedded MQTT broker"),
     "secrets": ("standalone.secret_files:main", "make the secrets of a production installation"),
 }
+
+# Verbs that ask or change the books: without a database in the environment they mean the demo's in this folder.
+OF_THE_BOOKS = frozenset({"migrate", "verify", "quarantine", "loss", "restored", "company", "import"})
+DEMO_DSN = Path(".tallygate/tallygate_owner.dsn")
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
 
@@ -66,9 +73,16 @@ def main(argv: list[str] | None = None) -> int:
         print(f"tallygate: no verb {verb!r}\n\n{_usage()}", file=sys.stderr)
         return 2
     configure_logging()
+    if verb in OF_THE_BOOKS:
+        _fall_back_to_the_demo()
     module, function = VERBS[verb][0].split(":")
     program: Callable[[list[str]], Any] = getattr(importlib.import_module(module), function)
     return int(program(rest) or 0)
+
+
+def _fall_back_to_the_demo() -> None:
+    if not {"TALLYGATE_DSN", "TALLYGATE_DSN_FILE"} & set(os.environ) and DEMO_DSN.is_file():
+        os.environ["TALLYGATE_DSN_FILE"] = str(DEMO_DSN)
 
 
 def _usage() -> str:

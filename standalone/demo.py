@@ -82,6 +82,7 @@ class Demo:
         self._arguments = arguments
         self._stop = stop
         self._quiet = bool(arguments.json)
+        self._reads_before = 0
 
     def run(self) -> int:
         """Prepare, start, show. Raises what the parts raise."""
@@ -89,6 +90,7 @@ class Demo:
         self._site.open()
         with psycopg.connect(self._site.owner_dsn, autocommit=True) as connection:
             reader = self._prepare(connection)
+            self._reads_before = _reads(connection)
             since = datetime.now(UTC)
             self._say("Starting broker, ingest, page, reader and gateway …")
             access = make_first_access(self._site.owner_dsn)
@@ -129,7 +131,7 @@ class Demo:
             played_us = self._await_played(deadline)
             while not self._site.is_settled(connection, played_us + int(SETTLE_S * 1_000_000)):
                 self._wait(deadline, "the gateway's last movements to be booked")
-            found = report.read_report(connection, self._company(connection), since)
+            found = report.read_report(connection, self._company(connection), since, self._reads_before)
             checks = verify(connection)
         self._print(found, checks)
         return 0 if all(check.holds for check in checks) else 1
@@ -162,7 +164,7 @@ class Demo:
         while not self._stop.wait(LOOK_S):
             try:
                 with psycopg.connect(self._site.owner_dsn, autocommit=True) as connection:
-                    found = report.read_report(connection, self._company(connection), since)
+                    found = report.read_report(connection, self._company(connection), since, self._reads_before)
                     if not settled and self._is_over(connection):
                         settled = True
                         print("\n" + report.as_text(found) + "\n", flush=True)
@@ -194,6 +196,11 @@ class Demo:
     def _say(self, text: object) -> None:
         # With --json standard output is the JSON and nothing else.
         print(text, file=sys.stderr if self._quiet else sys.stdout, flush=True)
+
+
+def _reads(connection: psycopg.Connection) -> int:
+    row = connection.execute("SELECT coalesce(sum(reads_total), 0)::bigint FROM gate_readings").fetchone()
+    return int(row[0]) if row else 0
 
 
 def _line(found: report.Report) -> str:

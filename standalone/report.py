@@ -38,8 +38,10 @@ class Report:
     reads: int
 
 
-def read_report(connection: psycopg.Connection, company: Company, since: datetime) -> Report:
-    """Everything recorded since `since`, oldest first. Raises psycopg.Error."""
+def read_report(
+    connection: psycopg.Connection, company: Company, since: datetime, reads_before: int = 0
+) -> Report:
+    """Everything recorded since `since`, oldest first; reads beyond `reads_before`. Raises psycopg.Error."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         picture = read_picture(connection, company)
@@ -47,7 +49,7 @@ def read_report(connection: psycopg.Connection, company: Company, since: datetim
         movements = _since(connection, feeds.MOVEMENTS, company, since)
         entries = _since(connection, feeds.JOURNAL_ENTRIES, company, since)
         lines = feeds.read_lines(connection, company.company_id, [(e.source_id, e.step) for e in entries])
-    reads = sum(gate.reads_total or 0 for gate in picture.gates)
+    reads = sum(gate.reads_total or 0 for gate in picture.gates) - reads_before
     # A tag known by its GTIN alone is in no registry: its movement says what it is.
     by_id = {m.movement_id: m.item for m in movements}
     passages = [replace(p, item=p.item or by_id.get(p.movement_id)) for p in passages]

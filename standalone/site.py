@@ -68,6 +68,7 @@ class Site:
         self._postgres.ensure_login(OWNER, owns_schema=True)
         self._postgres.ensure_database(DATABASE, OWNER)
         migrate(self.owner_dsn)
+        replace_text(self.state / f"{OWNER}.dsn", self.owner_dsn, PRIVATE)
         for role in SERVICE_ROLES:
             self._postgres.ensure_login(role)
             replace_text(self.state / f"{role}.dsn", self._dsn_of(role), PRIVATE)

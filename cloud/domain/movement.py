@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-QTY_MAX = 2**53  # 9 × 10⁹ stock units; keeps sums of a million movements far inside int64
+QTY_MAX = 2**53  # 9 × 10⁹ stock units; a sum stays inside int64 for 1,023 movements of the most
 VALUE_MAX = 2**61
 MICRO = 1_000_000
 

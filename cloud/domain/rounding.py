@@ -51,6 +51,9 @@ def muldiv(a, b, c):
         if rest_u >= uc:
             rest_u -= uc
             quotient_u |= _ONE
+    # Looked at before rounding: a quotient of 2⁶⁴ − 1 would round up to nought.
+    if quotient_u > _INT64_MAX:
+        return OVERFLOW
     if rest_u >= uc - rest_u:
         quotient_u += _ONE
     if quotient_u > _INT64_MAX:
@@ -60,11 +63,14 @@ def muldiv(a, b, c):
 
 @njit(cache=True)
 def to_minor(value, unit):
-    """`value` (10⁻⁶ of a currency) in minor units of `unit` × 10⁻⁶ each, half up on magnitude."""
-    if value < 0:
-        return -to_minor(-value, unit)
-    quotient = value // unit
+    """`value` (10⁻⁶ of a currency) in minor units of `unit` × 10⁻⁶ each, half up on magnitude.
+
+    value  int64;  unit  int64 ≥ 1
+    """
+    quotient = value // unit  # towards minus infinity, so that the rest is 0 … unit − 1 on either side of zero
     rest = value - quotient * unit
+    if value < 0:
+        return quotient + 1 if rest > unit - rest else quotient
     return quotient + 1 if rest >= unit - rest else quotient
 
 

@@ -27,7 +27,7 @@ from cloud.domain.costing.pools import (
     demand_by_pool,
     pool_id,
 )
-from cloud.domain.ledger.periods import Calendar, Period, to_date
+from cloud.domain.ledger.periods import Calendar, NoOpenPeriod, Period, to_date
 from cloud.domain.ledger.posting import Lines, PostingRule, join, post, post_adjustments, rule_for
 from cloud.domain.movement import Kind, MovementColumns, Tag
 from cloud.domain.rounding import OVERFLOW, minor_unit, muldiv_columns, round_ratio, to_minor
@@ -153,7 +153,10 @@ def book(cursor: Cursor, batch: Batch, moves: MovementColumns) -> Booked:
     chart = _Chart.load(cursor, batch.company, moves)
     calendar = _hold_calendar(cursor, batch.company)
     legs = chart.legs(moves)
-    dates = calendar.posting_dates(moves.occurred_us)
+    try:
+        dates = calendar.posting_dates(moves.occurred_us)
+    except NoOpenPeriod as error:
+        return Booked(dict.fromkeys(moves.source_row.tolist(), str(error)), moves.source_row[:0])
     for row in np.flatnonzero(dates.missing):
         legs.reject.setdefault(int(row), "no period covers its day: extend the company's calendar")
     own_value, own_amount = _own_values(moves, batch.company)
@@ -649,8 +652,6 @@ def _add_balances(cursor: Cursor, company: Company, moves: MovementColumns) -> N
     key = np.concatenate([np.stack([moves.item, moves.from_id], 1), np.stack([moves.item, moves.to_id], 1)])
     change = np.concatenate([-moves.qty, moves.qty])
     distinct, back = np.unique(key, axis=0, return_inverse=True)
-    total = np.zeros(len(distinct), np.int64)
-    np.add.at(total, back.reshape(-1), change)
     if len(distinct):
         cursor.execute(
             statement("books", "add_balances"),
@@ -658,7 +659,7 @@ def _add_balances(cursor: Cursor, company: Company, moves: MovementColumns) -> N
                 "company": company.company_id,
                 "item": distinct[:, 0].tolist(),
                 "location": distinct[:, 1].tolist(),
-                "qty": total.tolist(),
+                "qty": _sums(back.reshape(-1), change, len(distinct)),
             },
         )
 
@@ -719,14 +720,20 @@ def entry_digests(
     return np.frombuffer(bytes(joined), np.uint8).reshape(n, 32)
 
 
+def _sums(group: Int64, values: Int64, n: int) -> list[int]:
+    """Exact sums of each group 0 … n − 1; what passes bigint is for the database to refuse, never wrapped."""
+    fits = float(np.abs(values).sum(dtype=np.float64)) < 2**62
+    totals = np.zeros(n, np.int64 if fits else object)
+    np.add.at(totals, group, values if fits else values.astype(object))
+    return totals.tolist()
+
+
 def _write_turnovers(cursor: Cursor, batch: Batch) -> None:
     if not batch.turnovers:
         return
     account, period, amount = (np.concatenate(column) for column in zip(*batch.turnovers, strict=True))
     distinct, back = np.unique(np.stack([account, period], 1), axis=0, return_inverse=True)
-    debit, credit = np.zeros((2, len(distinct)), np.int64)
-    np.add.at(debit, back.reshape(-1), np.maximum(amount, 0))
-    np.add.at(credit, back.reshape(-1), np.maximum(-amount, 0))
+    back = back.reshape(-1)
     if len(distinct):
         cursor.execute(
             statement("books", "add_turnovers"),
@@ -735,8 +742,8 @@ def _write_turnovers(cursor: Cursor, batch: Batch) -> None:
                 "lane": batch.lane,
                 "account": distinct[:, 0].tolist(),
                 "period": distinct[:, 1].tolist(),
-                "debit": debit.tolist(),
-                "credit": credit.tolist(),
+                "debit": _sums(back, np.maximum(amount, 0), len(distinct)),
+                "credit": _sums(back, np.maximum(-amount, 0), len(distinct)),
             },
         )
 

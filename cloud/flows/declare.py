@@ -20,6 +20,7 @@ from cloud.store.sql import statement
 
 MAX_ROWS = 20_000  # ARCHITECTURE.md "The batch"
 NONE = -1
+_TIME_LIMIT_US = 2**55  # farther times are no times, and no calendar of Python's reaches them
 
 
 class RequestConflict(ValueError):
@@ -104,6 +105,8 @@ def _check(number: int, row: Declared) -> None:
         raise CannotBook(number, f"price: expected 0 or more × 10⁻⁶, below 2⁶², got {row.price_micro}")
     if not 1 <= row.rate_nano < 2**62:
         raise CannotBook(number, f"rate: expected more than 0 × 10⁻⁹, below 2⁶², got {row.rate_nano}")
+    if not -_TIME_LIMIT_US <= row.occurred_us < _TIME_LIMIT_US:
+        raise CannotBook(number, f"occurred: expected the years 829 … 3111, got {row.occurred_us} µs since 1970")
     if row.from_id == row.to_id:
         raise CannotBook(number, f"from and to are the same location, {row.from_id}")
 

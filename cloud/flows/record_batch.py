@@ -26,7 +26,7 @@ from cloud.flows.book_movements import (
     open_batch,
     place_in_batch,
 )
-from cloud.flows.resolve_passages import Observed, Resolved, load_gates, resolve
+from cloud.flows.resolve_passages import Gate, Observed, Resolved, load_gates, resolve
 from cloud.store import copy
 from cloud.store.sql import statement
 from protocols.wire.movement import Envelope, MovementObserved, MovementsDecoded, encode_movement
@@ -144,6 +144,24 @@ class CannotBookKnown(ValueError):
     """An observation that waited cannot be booked as it is."""
 
 
+def book_late(
+    cursor: Cursor, batch: Batch, gateway_id: int, epoch: uuid.UUID, movement: MovementObserved, received_us: int
+) -> Counter[str]:
+    """Book one movement out of quarantine, at its own time and under its own number.
+
+    Raises CannotBookKnown when it still cannot be, psycopg.Error.
+    """
+    gates = load_gates(cursor, batch.company.company_id)
+    try:
+        seen = _checked(movement, gateway_id, received_us, epoch, gates)
+    except ValueError as error:
+        raise CannotBookKnown(str(error)) from error
+    recorded = Recorded(batch.batch_no, "")
+    if aside := _observe(cursor, batch, [seen], [movement], recorded):
+        raise CannotBookKnown(aside[0].reason)
+    return recorded.counts
+
+
 # ── The logs ────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -196,7 +214,7 @@ def _accept(
                 if movement.seq <= log.applied:
                     continue
                 try:
-                    observed.append(_checked(movement, message, log.epoch, gates))
+                    observed.append(_checked(movement, log.gateway_id, message.received_us, log.epoch, gates))
                 except ValueError as error:
                     aside.append(
                         _Aside(log.gateway_id, log.epoch, movement.seq, movement.seq, str(error),
@@ -247,7 +265,9 @@ def _goes_on(
     return True
 
 
-def _checked(movement: MovementObserved, message: Received, epoch: uuid.UUID, gates: dict) -> Observed:
+def _checked(
+    movement: MovementObserved, gateway_id: int, received_us: int, epoch: uuid.UUID, gates: dict[str, Gate]
+) -> Observed:
     """The movement as a value of ours. Raises ValueError with the reason for quarantine."""
     if movement.kind != "passage":
         raise ValueError(f"kind: expected passage, got {movement.kind!r}")
@@ -273,8 +293,8 @@ def _checked(movement: MovementObserved, message: Received, epoch: uuid.UUID, ga
     except ValueError:
         raise ValueError(f"id: expected 32 hex digits, got {movement.id!r}") from None
     return Observed(
-        movement_id, message.gateway_id, epoch, movement.seq, movement.gate, movement.epc, crossing,
-        movement.confidence, movement.occurred_at_us, message.received_us, movement.qty_micro, evidence,
+        movement_id, gateway_id, epoch, movement.seq, movement.gate, movement.epc, crossing,
+        movement.confidence, movement.occurred_at_us, received_us, movement.qty_micro, evidence,
     )  # fmt: skip
 
 
@@ -418,4 +438,4 @@ def _write_observations(
     return copy.write_hashed(cursor, "observations", columns, n)
 
 
-__all__ = ["Lease", "LeaseLost", "Received", "Recorded", "book_known", "record_batch"]
+__all__ = ["Lease", "LeaseLost", "Received", "Recorded", "book_known", "book_late", "record_batch"]

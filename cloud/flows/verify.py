@@ -36,6 +36,7 @@ PROMISES = {
 
 _COPY_HEADER_BYTES = 19
 _DIGEST_FIELD_BYTES = 4 + 32
+_ENTRY_KEY = slice(2, 36)  # company, source and step with their lengths, first in entries and lines alike
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,14 +149,18 @@ class _Rows:
                 yield f"{self._next[1]} of no batch", b"", self._next[3]
             self._next = next(self._rows, None)
 
+    def left(self) -> Iterator[str]:
+        """The names of the rows behind the last batch asked for."""
+        while self._next is not None:
+            yield self._next[1]
+            self._next = next(self._rows, None)
+
 
 def _chains(connection: psycopg.Connection) -> Iterator[Check]:
     """Each lane's chain from its first link, and the first row that was changed."""
     heads = {row[:2]: row[2:] for row in connection.execute(statement("verify", "lanes"))}
     batches = connection.execute(statement("verify", "batches")).fetchall()
-    tables = [
-        _digests(connection, name) for name in ("movements", "cost_entries", "journal_entries", "observations")
-    ]
+    tables = [_digests(connection, name) for name in HASHED]
     links: dict[tuple[int, int, int], Any] = {}
     first_wrong: list[str] = []
     wrong = 0
@@ -168,6 +173,9 @@ def _chains(connection: psycopg.Connection) -> Iterator[Check]:
                 if stored != made:
                     wrong += 1
                     first_wrong.append(name)
+        for name in rows.left():
+            wrong += 1
+            first_wrong.append(f"{name} of no batch")
     state: dict[tuple[int, int], tuple[int, bytes]] = {}
     for company, lane, number, previous, head in batches:
         before, link = state.get((company, lane), (0, bytes(32)))
@@ -199,7 +207,7 @@ def _digests(
         digest.update(body[2:])
         lane, batch_no, row_no = struct.unpack_from(">xxxxhxxxxqxxxxi", body, len(body) - 26)
         if lines is not None:
-            digest.update(lines.get(body[14:36], b""))
+            digest.update(lines.get(body[_ENTRY_KEY], b""))
         yield (
             (company, lane, batch_no),
             f"{table} row {row_no} of batch {batch_no}, lane {lane}",
@@ -209,10 +217,10 @@ def _digests(
 
 
 def _lines(connection: psycopg.Connection) -> dict[bytes, bytes]:
-    """The bytes of each entry's lines, by the bytes of its source and step as they stand in a row."""
+    """The bytes of each entry's lines, by the bytes of its key as they stand in a row."""
     lines: dict[bytes, bytes] = {}
     for row in _copied(connection, "copy_journal_lines"):
-        lines[row[14:36]] = lines.get(row[14:36], b"") + row
+        lines[row[_ENTRY_KEY]] = lines.get(row[_ENTRY_KEY], b"") + row
     return lines
 
 

@@ -205,3 +205,36 @@ def test_ids_that_a_gateway_uses_twice_do_not_stop_the_log(warehouse: Warehouse)
     with pytest.raises(psycopg.IntegrityError):
         warehouse.record(warehouse.log.message())
     assert applied(warehouse) == []
+
+
+def test_a_quarantined_movement_is_booked_once_its_gate_is_registered(warehouse: Warehouse) -> None:
+    """given a passage at a gate nobody knew; when the gate is registered and a person books it; then it moved."""
+    from cloud.domain.company import Gate
+    from cloud.flows.resolve_quarantine import CannotResolve, book_quarantined
+    from cloud.store.master import put_gate
+
+    warehouse.log.passage(warehouse.tag(1), "in", gate="dock-9")
+    warehouse.record(warehouse.log.message())
+    [(number,)] = warehouse.fetch("SELECT quarantine_id FROM quarantine")
+    with pytest.raises(CannotResolve, match="dock-9"):
+        book_quarantined(warehouse.owner, warehouse.company_id, number, "Li Wei", "", None)
+    put_gate(warehouse.owner, warehouse.company_id, Gate("dock-9", "STORE", "WORLD"))
+    book_quarantined(warehouse.owner, warehouse.company_id, number, "Li Wei", "gate registered late", None)
+    assert warehouse.stock() == {("BOLT", "CLARIFICATION-MAIN"): 10}
+    assert warehouse.fetch("SELECT seq, occurred_us FROM observations") == [(1, NOON_US)]
+    with pytest.raises(CannotResolve, match="nothing"):
+        book_quarantined(warehouse.owner, warehouse.company_id, number, "Li Wei", "again", None)
+
+
+def test_a_dismissed_movement_stays_in_quarantine_with_the_reason(warehouse: Warehouse) -> None:
+    from cloud.flows.resolve_quarantine import CannotResolve, dismiss_quarantined
+
+    warehouse.log.passage(warehouse.tag(1), "in", gate="dock-9")
+    warehouse.record(warehouse.log.message())
+    [(number,)] = warehouse.fetch("SELECT quarantine_id FROM quarantine")
+    dismiss_quarantined(warehouse.owner, warehouse.company_id, number, "Li Wei", "a test of the installer's")
+    assert warehouse.fetch("SELECT resolution, resolved_by FROM quarantine_resolutions") == [
+        ("dismissed", "Li Wei")
+    ]
+    with pytest.raises(CannotResolve):
+        dismiss_quarantined(warehouse.owner, warehouse.company_id, number, "Li Wei", "again")

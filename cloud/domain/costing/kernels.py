@@ -21,6 +21,7 @@ FIFO = 2
 
 NONE = -1
 VALUE_LIMIT = 2**61  # a pool's or layer's value; sums of two stay inside int64
+QTY_LIMIT = 2**61  # a pool's quantity: 256 movements of the most that one may have
 
 FINE = 0
 OVERFLOWED = 1
@@ -77,6 +78,11 @@ def cost_batch(
     """
     n_entries = 0
     n_links = 0
+    # How many layers of each pool have goods without a cost; the first cost finds them wherever they stand.
+    p_waiting = np.zeros(len(p_item), np.int64)
+    for layer in range(n_layers):
+        if l_uncosted[layer] and l_qty[layer] > 0:
+            p_waiting[l_pool[layer]] += 1
     for m in range(len(m_qty)):
         moved_value = np.int64(0)
         if n_entries + 2 >= len(e_move):
@@ -94,6 +100,8 @@ def cost_batch(
                 if need >= l_qty[layer]:
                     take, value = l_qty[layer], l_value[layer]
                     p_head[src] = l_next[layer]
+                    if l_uncosted[layer]:
+                        p_waiting[src] -= 1
                 else:
                     take = need
                     value = muldiv(l_value[layer], take, l_qty[layer])
@@ -124,7 +132,7 @@ def cost_batch(
                 moved_value += short
             p_qty[src] -= m_qty[m]
             p_value[src] -= moved_value
-            if p_value[src] < -VALUE_LIMIT:
+            if p_value[src] < -VALUE_LIMIT or p_qty[src] < -QTY_LIMIT:
                 return OVERFLOWED, m, n_layers, n_entries, n_links
             e_move[entry], e_step[entry], e_pool[entry], e_layer[entry] = m, 0, src, NONE
             e_qty[entry], e_value[entry] = -m_qty[m], -moved_value
@@ -149,7 +157,7 @@ def cost_batch(
         before = p_value[dst]
         p_qty[dst] += m_qty[m]
         p_value[dst] += value
-        if p_value[dst] > VALUE_LIMIT:
+        if p_value[dst] > VALUE_LIMIT or p_qty[dst] > QTY_LIMIT:
             return OVERFLOWED, m, n_layers, n_entries, n_links
         e_move[n_entries], e_step[n_entries], e_pool[n_entries], e_layer[n_entries] = m, 1, dst, NONE
         e_qty[n_entries], e_value[n_entries] = m_qty[m], value
@@ -159,7 +167,10 @@ def cost_batch(
         # What the receipt settles, before it becomes a layer: shortages, and goods that had no cost.
         rest, rest_value, step = m_qty[m], value, 2
         layer = p_head[dst]
-        while layer != NONE and rest > 0 and (l_qty[layer] < 0 or (known and l_uncosted[layer])):
+        while layer != NONE and rest > 0 and (l_qty[layer] < 0 or (known and p_waiting[dst] > 0)):
+            if l_qty[layer] > 0 and not l_uncosted[layer]:
+                layer = l_next[layer]
+                continue
             if n_entries >= len(e_move):
                 return ENTRIES_FULL, m, n_layers, n_entries, n_links
             following = l_next[layer]
@@ -181,6 +192,7 @@ def cost_batch(
                     return OVERFLOWED, m, n_layers, n_entries, n_links
                 l_value[layer] += change
                 l_uncosted[layer] = False
+                p_waiting[dst] -= 1
             before = p_value[dst]
             p_value[dst] += change
             if abs(p_value[dst]) > VALUE_LIMIT:
@@ -203,6 +215,8 @@ def cost_batch(
                 n_layers += 1
                 l_qty[layer], l_value[layer], l_uncosted[layer] = rest, rest_value, not known
                 l_no[layer], l_pool[layer], l_move[layer], l_step[layer] = p_next_no[dst], dst, m, 1
+                if not known:
+                    p_waiting[dst] += 1
                 p_next_no[dst] += 1
                 _append(dst, layer, p_head, p_tail, l_next)
         if known:

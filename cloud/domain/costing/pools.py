@@ -104,10 +104,13 @@ class Links:
 
 
 class CannotCost(ArithmeticError):
-    """A movement's cost passes what the books can hold; `move` is its row."""
+    """A movement's cost, or the stock it makes, passes what the books can hold; `move` is its row."""
 
     def __init__(self, move: int) -> None:
-        super().__init__(f"movement in row {move}: its cost passes {kernels.VALUE_LIMIT} × 10⁻⁶ of the currency")
+        super().__init__(
+            f"movement in row {move}: its cost passes {kernels.VALUE_LIMIT} × 10⁻⁶ of the currency, or the stock it"
+            f" makes {kernels.QTY_LIMIT} × 10⁻⁶ units"
+        )
         self.move = move
 
 
@@ -186,8 +189,14 @@ def _queues(n_pools: int, layers: Layers) -> tuple[Int64, Int64, Int64]:
 
 
 def demand_by_pool(src: Int64, qty: Int64, n_pools: int) -> Int64:
-    """How much the batch takes out of each pool at most, int64[P]."""
+    """How much the batch takes out of each pool at most, int64[P].
+
+    No pool holds more than QTY_LIMIT, so every sum is capped there: sums of movements can pass int64.
+    """
     demand = np.zeros(n_pools, np.int64)
     issues = src != kernels.NONE
+    if float(qty[issues].sum(dtype=np.float64)) >= kernels.QTY_LIMIT:
+        demand[src[issues]] = kernels.QTY_LIMIT
+        return demand
     np.add.at(demand, src[issues], qty[issues])
     return demand

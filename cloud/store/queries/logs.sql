@@ -72,3 +72,26 @@ SELECT lane FROM lane_leases
 -- Where a log stands that waits for a person.
 SELECT applied_seq, stopped FROM gateway_logs
  WHERE company_id = %(company)s AND gateway_id = %(gateway)s AND epoch = %(epoch)s AND stopped IS NOT NULL
+
+-- waiting --
+-- What waits in quarantine, oldest first.
+SELECT q.company_id, q.quarantine_id, c.code, g.site, g.code, q.epoch, q.first_seq, q.last_seq, q.recorded_at, q.reason
+  FROM quarantine q JOIN companies c USING (company_id)
+  LEFT JOIN gateways g ON g.company_id = q.company_id AND g.gateway_id = q.gateway_id
+ WHERE NOT EXISTS (SELECT 1 FROM quarantine_resolutions r
+                    WHERE r.company_id = q.company_id AND r.quarantine_id = q.quarantine_id)
+ ORDER BY q.recorded_at, q.quarantine_id
+
+-- quarantined --
+-- One of them, with its bytes; none when it is resolved. Two persons who resolve it at once come one after
+-- the other, and the second finds it resolved.
+SELECT q.gateway_id, q.epoch, q.first_seq, q.last_seq, q.recorded_at, q.payload, g.lane
+  FROM quarantine q LEFT JOIN gateways g ON g.company_id = q.company_id AND g.gateway_id = q.gateway_id
+ WHERE q.company_id = %(company)s AND q.quarantine_id = %(id)s
+   AND NOT EXISTS (SELECT 1 FROM quarantine_resolutions r
+                    WHERE r.company_id = q.company_id AND r.quarantine_id = q.quarantine_id)
+
+-- resolve --
+-- A person's word, kept beside what it resolves.
+INSERT INTO quarantine_resolutions (company_id, quarantine_id, resolved_by, resolution, note)
+VALUES (%(company)s, %(id)s, %(by)s, %(resolution)s, %(note)s)

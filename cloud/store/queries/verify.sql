@@ -8,7 +8,11 @@ SELECT c.code || '/' || g.site || '/' || g.code || ' ' || left(l.epoch::text, 8)
   LEFT JOIN (SELECT company_id, gateway_id, epoch, count(*) AS rows, count(DISTINCT seq) AS numbers, max(seq) AS highest
                FROM observations GROUP BY 1, 2, 3) o USING (company_id, gateway_id, epoch)
   LEFT JOIN (SELECT company_id, gateway_id, epoch, sum(last_seq - first_seq + 1)::bigint AS numbers
-               FROM quarantine WHERE first_seq > 0 GROUP BY 1, 2, 3) q USING (company_id, gateway_id, epoch)
+               FROM quarantine q
+              WHERE first_seq > 0
+                AND NOT EXISTS (SELECT 1 FROM quarantine_resolutions r WHERE r.company_id = q.company_id
+                                   AND r.quarantine_id = q.quarantine_id AND r.resolution = 'booked')
+              GROUP BY 1, 2, 3) q USING (company_id, gateway_id, epoch)
   LEFT JOIN LATERAL (SELECT sum(least(x.last_seq, l.applied_seq) - x.first_seq + 1)::bigint AS numbers
                FROM log_losses x
               WHERE x.company_id = l.company_id AND x.gateway_id = l.gateway_id AND x.epoch = l.epoch
@@ -120,7 +124,7 @@ SELECT coalesce(sum(abs(coalesce(r.amount, 0) - coalesce(x.amount, 0))), 0)
         SELECT m.company_id, m.movement_id AS source_id, 0::smallint AS step,
                sum(CASE WHEN e.n > 1 THEN -e.posted
                         ELSE round(m.qty_micro::numeric * m.price_micro * m.rate_nano /
-                                   (1000000::numeric * 1000000000 * 10 ^ (6 - c.minor_digits))) - e.posted END) AS amount
+                                   (1000000::numeric * 1000000000 * 10::numeric ^ (6 - c.minor_digits))) - e.posted END) AS amount
           FROM movements m JOIN companies c USING (company_id)
           JOIN (SELECT company_id, movement_id, sum(posted) AS posted, count(*) AS n, min(step) AS first_step
                   FROM cost_entries WHERE step < 2 GROUP BY 1, 2) e USING (company_id, movement_id)
@@ -195,7 +199,8 @@ SELECT count(*) FROM cost_entries c LEFT JOIN journal_lines l
 
 -- lost_sources --
 -- Promise 5: entries and costs without their movement, gate movements without their observation, movements
--- of items or places that do not exist.
+-- of items or places that do not exist, lines without their entry or account, costs and layers without their
+-- pool.
 SELECT (SELECT count(*) FROM journal_entries e WHERE NOT EXISTS (
             SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.source_id))
      + (SELECT count(*) FROM cost_entries e WHERE NOT EXISTS (
@@ -207,6 +212,10 @@ SELECT (SELECT count(*) FROM journal_entries e WHERE NOT EXISTS (
           LEFT JOIN locations f ON f.company_id = m.company_id AND f.location_id = m.from_id
           LEFT JOIN locations t ON t.company_id = m.company_id AND t.location_id = m.to_id
          WHERE i.item_id IS NULL OR f.location_id IS NULL OR t.location_id IS NULL)
+     + (SELECT count(*) FROM journal_lines l LEFT JOIN journal_entries e USING (company_id, source_id, step)
+          LEFT JOIN accounts a USING (company_id, account_id) WHERE e.source_id IS NULL OR a.account_id IS NULL)
+     + (SELECT count(*) FROM cost_entries e LEFT JOIN cost_pools p USING (company_id, pool_id) WHERE p.pool_id IS NULL)
+     + (SELECT count(*) FROM cost_layers l LEFT JOIN cost_pools p USING (company_id, pool_id) WHERE p.pool_id IS NULL)
      + (SELECT count(*) FROM observations o WHERE o.outcome = 1 AND NOT EXISTS (
             SELECT 1 FROM movements m WHERE m.company_id = o.company_id AND m.movement_id = o.movement_id))
 
