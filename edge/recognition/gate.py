@@ -33,9 +33,10 @@ class GateSettings:
     # Longest window judged as one piece. Recipe: passes take 12 s at most, turn-backs up to 18 s.
     longest_visit_s: float = 20.0
 
-    # How far reads may arrive out of order without any effect: antennas report in bursts of up to
-    # 0.1 s; doubled. A passage is decided hold + reorder after the last read, so this is also delay.
-    reorder_s: float = 0.2
+    # How far reads may arrive out of order without any effect. We have readers report each sighting alone,
+    # which comes in order; a tenth of a second covers those that sum up a round of one antenna. It is part
+    # of the 250 ms that a verdict may take after the hold.
+    reorder_s: float = 0.1
 
     # Reads older than `reorder_s` are a replay (a reader that buffered them through a cut). Within this
     # span decided visits are remembered, so that a replay does not decide them again; beyond it the

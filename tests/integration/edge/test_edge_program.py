@@ -7,7 +7,7 @@ import subprocess
 import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -25,9 +25,36 @@ PACE = 8.0  # times the true pace: the scenario's 24 s take 3 s
 SCENARIO = "truck_unloading"
 
 
-def what_happened() -> dict[str, list[str]]:
+# A reader that plays faster than the world has a clock that runs away from ours, and at each connection it
+# is measured anew: only near the true pace are its stamps before and after a cut the same.
+TWO_PALLETS = """
+title = "Two pallets come, one turns back"
+ends_at_s = 8.0
+[[pallets]]
+name = "P1"
+direction = "in"
+at_s = 2.0
+speed_m_s = 1.8
+tags = 8
+[[pallets]]
+name = "B1"
+direction = "turn_back"
+at_s = 4.0
+speed_m_s = 1.8
+tags = 4
+[[pallets]]
+name = "P2"
+direction = "in"
+at_s = 5.0
+speed_m_s = 1.8
+tags = 8
+"""
+NEARLY_TRUE_PACE = 1.2
+
+
+def what_happened(scenario_file: str = SCENARIO) -> dict[str, list[str]]:
     """The scenario's truth: which crossings each tag made."""
-    scenario = load_scenario(find_scenario(SCENARIO))
+    scenario = load_scenario(find_scenario(scenario_file))
     crossings = defaultdict(list)
     goods = made_up_goods(scenario)
     for pallet in sorted(scenario.pallets, key=lambda pallet: pallet.at_s):
@@ -108,8 +135,8 @@ inside = [3, 4]
     return path, reader_port
 
 
-def start_reader(programs: Programs, port: int) -> None:
-    programs.start("reader", "--listen", f"127.0.0.1:{port}", "--scenario", SCENARIO, "--pace", str(PACE))
+def start_reader(programs: Programs, port: int, scenario: str = SCENARIO, pace: float = PACE) -> None:
+    programs.start("reader", "--listen", f"127.0.0.1:{port}", "--scenario", scenario, "--pace", str(pace))
 
 
 @contextmanager
@@ -177,6 +204,68 @@ def test_killing_the_gateway_again_and_again_loses_no_crossing(
     with story_within(90) as tell:
         tell(story)
     assert "Traceback" not in programs.log_of("edge")
+
+
+@dataclass
+class Cable:
+    """The cable between gateway and reader: passes everything on, until it is cut and mended at once."""
+
+    reader_port: int
+    ends: list[asyncio.StreamWriter]
+
+    async def plug_in(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            there_reader, there_writer = await asyncio.open_connection("127.0.0.1", self.reader_port)
+        except OSError:
+            writer.close()
+            return
+        self.ends = [writer, there_writer]
+        await asyncio.gather(_pass_on(reader, there_writer), _pass_on(there_reader, writer))
+
+    def cut(self) -> None:
+        for end in self.ends:
+            end.transport.abort()
+
+
+async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    with suppress(OSError):
+        while data := await source.read(65536):
+            sink.write(data)
+            await sink.drain()
+    sink.close()
+
+
+@pytest.mark.slow
+def test_a_cable_that_is_cut_in_the_middle_of_passes_costs_no_crossing_and_makes_none_twice(
+    broker: RunningBroker, config: tuple[Path, int], programs: Programs, tmp_path: Path
+) -> None:
+    path, gateway_port = config
+    reader_port = free_port()
+    scenario = tmp_path / "two_pallets.toml"
+    scenario.write_text(TWO_PALLETS)
+    truth = what_happened(str(scenario))
+
+    async def story() -> None:
+        cloud = FakeCloud(broker.users.address)
+        cable = Cable(reader_port, [])
+        plug = await asyncio.start_server(cable.plug_in, "127.0.0.1", gateway_port)
+        async with plug, cloud.joined(broker):
+            gateway = programs.start("edge", "--config", str(path))
+            start_reader(programs, reader_port, str(scenario), NEARLY_TRUE_PACE)
+            for wanted in (200, 1200):
+                await cloud.until(f"{wanted} reads", lambda c, n=wanted: sum(s.reads for s in c.summaries) > n)
+                cable.cut()
+            await cloud.until("the last crossing", lambda c: crossings_told(c) == truth)
+            gateway.send_signal(signal.SIGTERM)
+            assert await asyncio.to_thread(gateway.wait, DEADLINE_S) == 0
+            await cloud.until("good-bye", lambda c: not c.statuses[-1].online)
+            crossed = [one for one in cloud.movements if one.direction in ("in", "out")]
+            assert len(crossed) == sum(len(directions) for directions in truth.values())
+            assert cloud.statuses[-2].counters["dock-reader.reconnects"] == 2
+            cable.cut()
+
+    with story_within(60) as tell:
+        tell(story)
 
 
 def test_a_polite_stop_puts_on_disk_what_was_read_until_then(

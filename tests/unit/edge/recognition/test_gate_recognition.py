@@ -138,7 +138,7 @@ def test_a_stop_decides_what_was_read_until_then() -> None:
 
 
 # Steps between reads, in milliseconds: many around the hold and the tolerance, where a slip would show.
-STEPS_MS = [0, 1, 40, 150, 200, 210, 700, 2790, 2810, 2990, 3000, 3010, 3150, 3200, 3210, 5000, 17_000]
+STEPS_MS = [0, 1, 40, 90, 100, 110, 700, 2890, 2910, 2990, 3000, 3010, 3050, 3100, 3110, 5000, 17_000]
 
 
 def _events(draw: st.DrawFn) -> list[TagRead]:
