@@ -192,7 +192,7 @@ class Portal:
         self.connections = 0
         self.queue = ReadQueue(settings.queue_reads)
         self.clock = ReaderClock()
-        self.reports = TagReports(settings.name, settings.antennas, self.clock)
+        self.reports = TagReports(f"portal {settings.name}", settings.antennas, self.clock)
         self.counts = _Counts()
         self._on_change = on_change
         self._back_off = back_off

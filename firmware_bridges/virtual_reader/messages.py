@@ -689,7 +689,11 @@ class Config:
 
 
 def config(command: GetConfig, device: Device, current: Config) -> bytes:
-    """GET_READER_CONFIG_RESPONSE (section 16.1.22) with all parts or the one asked for."""
+    """GET_READER_CONFIG_RESPONSE (section 16.1.22) with all parts or the one asked for.
+
+    The identification, which is optional, is given only when it is asked for by itself: tshark 4.0 calls
+    every one of them two bytes too long, real readers' too, and a flag that is always up warns of nothing.
+    """
     antennas = range(1, device.antennas + 1) if command.antenna == 0 else (command.antenna,)
     trigger = 1 if current.keepalive_ms else 0
     # In the order of the standard, which is not that of the request's numbers.
@@ -716,7 +720,8 @@ def config(command: GetConfig, device: Device, current: Config) -> bytes:
         10: b"",  # no general purpose outputs
         11: tlv(EVENTS_AND_REPORTS, bytes((0x80 if current.holds_reports else 0,))),
     }
-    wanted = parts.values() if command.requested == 0 else (parts[command.requested],)
+    everything = (part for number, part in parts.items() if number != 1)
+    wanted = everything if command.requested == 0 else (parts[command.requested],)
     return response(MessageType.GET_READER_CONFIG_RESPONSE, command.message_id, *wanted)
 
 

@@ -125,7 +125,7 @@ class Play:
             self._acknowledged = self._last_given
             return
         self._run(now_s, 0.0)
-        since_us = self._stamp_us - self._rewind_us
+        since_us = self._position_us(self._stamp_us) - self._rewind_us
         held = {due.number: due for due in (*self._history, *self._again)}
         self._again = deque(
             held[number]
@@ -179,6 +179,10 @@ class Play:
     def _reads_us(self, now_s: float) -> int:
         return self._stamp_us + round((now_s - self._set_at_s) * self._rate * 1_000_000)
 
+    def _position_us(self, clock_us: int) -> int:
+        """How far the play is: at its clock, or behind it where the listener is slower than the pace."""
+        return clock_us if self._next is None else min(clock_us, self._next.stamp_us)
+
     def _run(self, now_s: float, rate: float) -> None:
         self._stamp_us = self._reads_us(now_s)
         self._set_at_s = now_s
@@ -196,7 +200,7 @@ class Play:
         self._next = Due(self._numbered, self._zero_us + seen.at_us, seen)
 
     def _forget(self, clock_us: int) -> None:
-        since_us = clock_us - self._rewind_us
+        since_us = self._position_us(clock_us) - self._rewind_us
         history = self._history
         while history and history[0].number <= self._acknowledged and history[0].stamp_us < since_us:
             history.popleft()

@@ -6,10 +6,11 @@ until SIGTERM or SIGINT. Exit codes: 0 ended as asked, 2 what it was given canno
 
 import argparse
 import asyncio
+import contextlib
 import logging
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Generator
 from pathlib import Path
 
 from firmware_bridges.virtual_reader.messages import Device
@@ -29,20 +30,23 @@ from protocols.llrp import PORT
 
 log = logging.getLogger(__name__)
 
+Source = Recording | Generator[Sighting, None, None]
+
 
 def main(argv: list[str]) -> int:
     """Run until told to stop; returns the exit code."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
     try:
         arguments = _parser().parse_args(argv)
-        play, settings = _prepare(arguments)
+        source, play, settings = _prepare(arguments)
     except (WrongScenario, UnreadableRecording, ValueError) as error:
         print(f"virtual reader: {error}", file=sys.stderr)
         return 2
     except SystemExit as usage:
         return usage.code if isinstance(usage.code, int) else 2
     try:
-        asyncio.run(_run(play, settings))
+        with contextlib.closing(source):
+            asyncio.run(_run(play, settings))
     except OSError as error:
         print(f"virtual reader: cannot listen on {settings.host}:{settings.port}: {error}", file=sys.stderr)
         return 2
@@ -74,20 +78,21 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare(arguments: argparse.Namespace) -> tuple[Play, ReaderSettings]:
+def _prepare(arguments: argparse.Namespace) -> tuple[Source, Play, ReaderSettings]:
     host, port = listen_address(arguments.listen)
     device = Device()
+    source = _source(arguments, device)
     play = Play(
-        _source(arguments, device),
+        source,
         pace=arguments.pace,
         start_after_s=arguments.start_after,
         rewind_s=arguments.rewind,
         while_disconnected=arguments.while_disconnected,
     )
-    return play, ReaderSettings(host, port, device, arguments.done_file)
+    return source, play, ReaderSettings(host, port, device, arguments.done_file)
 
 
-def _source(arguments: argparse.Namespace, device: Device) -> Iterable[Sighting]:
+def _source(arguments: argparse.Namespace, device: Device) -> Source:
     if arguments.reads is not None:
         return Recording(arguments.reads, device.channels_khz)
     scenario = load_scenario(find_scenario(arguments.scenario))

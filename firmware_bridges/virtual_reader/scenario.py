@@ -27,7 +27,7 @@ import json
 import math
 import random
 import tomllib
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Generator, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
@@ -240,7 +240,9 @@ class _Tag:
     phases_rad: tuple[float, ...]
 
 
-def sightings(scenario: Scenario, goods: Mapping[str, tuple[str, ...]], seed: int = 1) -> Iterator[Sighting]:
+def sightings(
+    scenario: Scenario, goods: Mapping[str, tuple[str, ...]], seed: int = 1
+) -> Generator[Sighting, None, None]:
     """Everything the gate's reader sees from 0 s until the scenario ends."""
     # Randomness for a play, not for secrets; random() and gauss() are the same on every machine.
     chance = random.Random(seed)  # noqa: S311
