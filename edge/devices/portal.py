@@ -52,7 +52,7 @@ JOIN_TIMEOUT_S: Final = 2.0  # for sllurp's thread to end after its socket was c
 # Keepalive intervals of silence after which a reader counts as gone: two lost or late ones are survived.
 SILENCE: Final = 2.5
 # While the reader is away, time at the gate stands still for so long: reads that it still holds, or sees
-# in the next seconds, belong to visits that began before it went.
+# in the next seconds, belong to visits that began before it went. Longer than three tries (1, 2 and 4 s).
 AWAY_GRACE_S: Final = 10.0
 
 # What sllurp's decoders raise on bytes that are not what they should be; none of it is caught in there.
@@ -148,6 +148,7 @@ class ReadQueue:
     def __init__(self, most: int) -> None:
         self._most = most
         self._waiting: deque[TagRead] = deque(maxlen=most)
+        self._time_us: int | None = None
         # Held for the length of one report only, on either side; the thread waits for nothing else of ours.
         self._lock = threading.Lock()
         self.shed = 0
@@ -157,12 +158,26 @@ class ReadQueue:
         with self._lock:
             self.shed += max(0, len(self._waiting) + len(reads) - self._most)
             self._waiting.extend(reads)
+            self._time_us = None
 
     def take(self) -> list[TagRead]:
         """All that wait, oldest first."""
         with self._lock:
             taken, self._waiting = self._waiting, deque(maxlen=self._most)
         return list(taken)
+
+    def put_time(self, time_us: int) -> None:
+        """Between the reads before and after it: the time at the gate, while it is not older than a read."""
+        with self._lock:
+            self._time_us = time_us
+
+    def take_time(self) -> tuple[bool, int | None]:
+        """Whether no reads wait, and then the time that was put after the last of them, once."""
+        with self._lock:
+            if self._waiting:
+                return False, None
+            time_us, self._time_us = self._time_us, None
+            return True, time_us
 
 
 @dataclass(slots=True)
@@ -200,6 +215,7 @@ class Portal:
         self._wall_us = wall_us
         self._arrived = asyncio.Event()
         self._away_since_s: float | None = None
+        self._time: tuple[int, float] | None = None  # the time at the gate, and when it was so, monotonic
 
     @property
     def reconnects(self) -> int:
@@ -244,6 +260,7 @@ class Portal:
             async with asyncio.timeout(timeout_s):
                 while True:
                     if taken := self.queue.take():
+                        self._time = (taken[-1].seen_at_us, self._monotonic())
                         return taken
                     # Nothing can set it between `take` and here: the thread's wake-up runs in this loop.
                     self._arrived.clear()
@@ -252,15 +269,26 @@ class Portal:
             return []
 
     def clock_us(self) -> int:
-        """The time at the gate now, microseconds UTC on the corrected reader clock; what visits end by.
+        """The time at the gate, microseconds UTC on the corrected reader clock: what visits end by.
 
-        It stands still for the first AWAY_GRACE_S of an absence of the reader.
+        It belongs to what `reads` has handed out: the last of those reads, and what has passed since. It
+        does not run ahead of reads that still wait, so that a reader's buffer, emptied in one go after a
+        loss, is heard as slowly as it was filled; and it stands still for the first AWAY_GRACE_S of an
+        absence of the reader. Before any word of the reader it is the gateway's clock.
         """
-        now_us = self.clock.now_us(self.arrival())
-        if self._away_since_s is None:
-            return now_us
-        away_s = max(0.0, self._monotonic() - self._away_since_s)
-        return now_us - round(min(away_s, AWAY_GRACE_S) * 1_000_000)
+        now_s = self._monotonic()
+        is_empty, told_us = self.queue.take_time()
+        if told_us is not None:
+            self._time = (told_us, now_s)
+        if self._time is None:
+            return self._wall_us()
+        time_us, since_s = self._time
+        if not is_empty:
+            return time_us
+        passed_s = now_s - since_s
+        if self._away_since_s is not None:
+            passed_s -= min(now_s - max(since_s, self._away_since_s), AWAY_GRACE_S)
+        return time_us + round(max(0.0, passed_s) * 1_000_000)
 
     def arrival(self) -> Arrival:
         """This moment by the gateway's clocks."""
@@ -410,7 +438,9 @@ class _Connection:
         if attempt := event.get("ConnectionAttemptEvent"):
             if attempt["Status"] == "Success":
                 stamp = event.get("UTCTimestamp") or event.get("Uptime") or {}
-                portal.clock.connected(stamp.get("Microseconds"), portal.arrival())
+                arrival = portal.arrival()
+                portal.clock.connected(stamp.get("Microseconds"), arrival)
+                portal.queue.put_time(portal.clock.now_us(arrival))
             elif attempt["Status"] == "Another connection attempted":
                 log.info("portal %s: another client tried to connect to the reader", portal.settings.name)
             else:

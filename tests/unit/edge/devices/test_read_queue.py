@@ -65,3 +65,22 @@ def test_nothing_is_lost_between_two_threads():
 def test_settings_that_cannot_be_are_refused_with_the_portals_name(settings):
     with pytest.raises(ValueError, match="portal dock: expected"):
         PortalSettings("dock", "127.0.0.1", **settings)
+
+
+def test_a_time_is_handed_out_once_and_only_behind_the_reads_before_it():
+    queue = ReadQueue(10)
+    assert queue.take_time() == (True, None)
+    queue.put(reads(0, 3))
+    queue.put_time(77)
+    assert queue.take_time() == (False, None)
+    queue.take()
+    assert queue.take_time() == (True, 77)
+    assert queue.take_time() == (True, None)
+
+
+def test_a_time_that_reads_came_after_is_of_no_use_any_more():
+    queue = ReadQueue(10)
+    queue.put_time(77)
+    queue.put(reads(0, 3))
+    queue.take()
+    assert queue.take_time() == (True, None)
