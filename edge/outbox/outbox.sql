@@ -31,6 +31,7 @@ CREATE TABLE IF NOT EXISTS gateway (
 INSERT OR IGNORE INTO gateway (only, incarnation, held_s) VALUES (1, 0, 0);
 
 -- read_gateway --
+-- What the cloud's database was last time, and how long this file was open.
 SELECT incarnation, held_s FROM gateway WHERE only = 1;
 
 -- write_gateway --
@@ -38,6 +39,7 @@ SELECT incarnation, held_s FROM gateway WHERE only = 1;
 UPDATE gateway SET incarnation = ?, held_s = ? WHERE only = 1;
 
 -- list_epochs --
+-- In the order in which they began, which is the order in which they are delivered.
 SELECT epoch, last, applied, head, stopped FROM epochs ORDER BY opened;
 
 -- list_runs --
@@ -46,30 +48,32 @@ SELECT min(seq), max(seq)
 FROM (SELECT seq, seq - row_number() OVER (ORDER BY seq) AS run FROM movements WHERE epoch = ?)
 GROUP BY run ORDER BY 1;
 
--- list_held_epochs --
--- Epochs of movements without a row of their own: only after damage.
-SELECT DISTINCT epoch FROM movements WHERE epoch NOT IN (SELECT epoch FROM epochs);
-
 -- write_last --
 -- The epoch's row comes to be with its first movement.
 INSERT INTO epochs (epoch, last) VALUES (?, ?) ON CONFLICT (epoch) DO UPDATE SET last = excluded.last;
 
 -- write_movement --
+-- Fails on a number that is there: a number is given once.
 INSERT INTO movements (epoch, seq, written_at_us, body) VALUES (?, ?, ?, ?);
 
 -- read_movements --
+-- What is to be sent next, in order.
 SELECT seq, body FROM movements WHERE epoch = ? AND seq > ? ORDER BY seq LIMIT ?;
 
 -- read_written_at --
+-- How old the oldest movement is that the cloud has not applied.
 SELECT written_at_us FROM movements WHERE epoch = ? AND seq = ?;
 
 -- write_applied --
+-- What the cloud said last, also when it is lower than before.
 UPDATE epochs SET applied = ?, head = ?, stopped = ? WHERE epoch = ?;
 
 -- newest_told --
+-- Until which number, and when, the cloud was last heard.
 SELECT until, told_s FROM told WHERE epoch = ? ORDER BY until DESC LIMIT 1;
 
 -- write_told --
+-- Retention counts from the time at which a number was first told applied.
 INSERT INTO told (epoch, until, told_s) VALUES (?, ?, ?);
 
 -- move_told --
@@ -77,6 +81,7 @@ INSERT INTO told (epoch, until, told_s) VALUES (?, ?, ?);
 UPDATE told SET until = ? WHERE epoch = ? AND until = ?;
 
 -- told_before --
+-- The last number that was told long enough ago to be forgotten.
 SELECT coalesce(max(until), 0) FROM told WHERE epoch = ? AND told_s <= ?;
 
 -- forget_told --
@@ -84,10 +89,13 @@ SELECT coalesce(max(until), 0) FROM told WHERE epoch = ? AND told_s <= ?;
 DELETE FROM told WHERE epoch = ? AND told_s <= ? AND until <= ?;
 
 -- forget_movements --
+-- What the cloud has applied and retention has passed.
 DELETE FROM movements WHERE epoch = ? AND seq <= ?;
 
 -- forget_epoch --
+-- A finished epoch of which nothing is held any more.
 DELETE FROM epochs WHERE epoch = ?;
 
 -- forget_all_told --
+-- Goes with its epoch.
 DELETE FROM told WHERE epoch = ?;

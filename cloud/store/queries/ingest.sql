@@ -1,7 +1,3 @@
--- schema_version --
--- The newest migration applied; a worker of another age says so instead of guessing.
-SELECT max(name) FROM schema_migrations
-
 -- companies --
 -- Every company has its own sixteen lanes.
 SELECT company_id, code FROM companies ORDER BY company_id

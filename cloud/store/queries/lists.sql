@@ -67,7 +67,7 @@ SELECT t.epc, i.code AS item, t.qty_micro, t.bound_at, l.code AS location, p.occ
  ORDER BY t.epc LIMIT %(limit)s
 
 -- tag --
--- One tag.
+-- One tag by its EPC, and where it is.
 SELECT t.epc, i.code AS item, t.qty_micro, t.bound_at, l.code AS location, p.occurred_us AS since_us
   FROM tags t JOIN items i USING (company_id, item_id)
   LEFT JOIN places p USING (company_id, epc)

@@ -1,3 +1,5 @@
+"""Cursors: each belongs to its list and filters, and gives back the key it was made of."""
+
 import base64
 
 import pytest

@@ -1,3 +1,5 @@
+"""Both languages say everything the console says."""
+
 import re
 from pathlib import Path
 

@@ -1,3 +1,5 @@
+"""How often a name and an address may try to sign in."""
+
 from cloud.console.throttle import (
     ADDRESS_BURST,
     ADDRESS_REFILL_S,

@@ -1,3 +1,5 @@
+"""What a key looks like, and what its scopes allow."""
+
 import hashlib
 
 import pytest

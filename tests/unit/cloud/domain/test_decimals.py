@@ -1,3 +1,5 @@
+"""Decimals as people write them ↔ integers of a stated unit."""
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -34,7 +36,9 @@ def test_what_was_written_comes_back_digit_for_digit(value: int) -> None:
     assert parse_scaled(micro_text(value), 6) == value
 
 
-@pytest.mark.parametrize("text", ["", "1.", ".5", "-1", "1e3", "1,5", "٣", "1.0000001", " 1", "1\n", "NaN", "1" * 14])
+@pytest.mark.parametrize(
+    "text", ["", "1.", ".5", "-1", "1e3", "1,5", "٣", "1.0000001", " 1", "1\n", "NaN", "1" * 14]
+)
 def test_what_is_no_plain_decimal_is_refused(text: str) -> None:
     with pytest.raises(NotADecimal):
         parse_scaled(text, 6)

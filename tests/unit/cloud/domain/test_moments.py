@@ -1,3 +1,5 @@
+"""Moments ↔ microseconds since 1970-01-01 UTC."""
+
 from datetime import UTC, datetime, timedelta, timezone
 
 from hypothesis import given
