@@ -6,8 +6,8 @@ import time
 import psycopg
 
 from cloud.domain.movement import QTY_MAX
-from cloud.flows.book_movements import close_batch, load_company, open_batch
 from cloud.flows.record_batch import CannotBookKnown, book_known
+from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.sql import statement
 
 

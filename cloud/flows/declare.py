@@ -15,7 +15,8 @@ import numpy as np
 import psycopg
 
 from cloud.domain.movement import QTY_MAX, Kind, MovementColumns
-from cloud.flows.book_movements import book, close_batch, load_company, open_batch
+from cloud.flows.book_movements import book
+from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.sql import statement
 
 MAX_ROWS = 20_000  # ARCHITECTURE.md "The batch"

@@ -15,19 +15,12 @@ from datetime import UTC, datetime
 import numpy as np
 import psycopg
 
+from cloud.domain.batch import Batch, Company
 from cloud.domain.movement import QTY_MAX, Crossing, Outcome
-from cloud.flows.book_movements import (
-    NONE,
-    Batch,
-    Company,
-    book,
-    close_batch,
-    load_company,
-    open_batch,
-    place_in_batch,
-)
+from cloud.flows.book_movements import NONE, book
 from cloud.flows.resolve_passages import Gate, Observed, Resolved, load_gates, resolve
 from cloud.store import copy
+from cloud.store.batches import close_batch, load_company, open_batch, place_in_batch
 from cloud.store.sql import statement
 from protocols.wire.movement import Envelope, MovementObserved, MovementsDecoded, encode_movement
 

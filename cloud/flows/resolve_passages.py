@@ -15,9 +15,10 @@ from typing import Any
 import numpy as np
 import psycopg
 
+from cloud.domain.batch import Company
 from cloud.domain.crossing import Sighting, Verdict, walk
 from cloud.domain.movement import MICRO, Crossing, Kind, MovementColumns, Outcome, Tag
-from cloud.flows.book_movements import NONE, Company
+from cloud.flows.book_movements import NONE
 from cloud.store.sql import statement
 from protocols.epc.sgtin import gtin_of
 

@@ -9,8 +9,8 @@ import time
 import msgspec
 import psycopg
 
-from cloud.flows.book_movements import close_batch, load_company, open_batch
 from cloud.flows.record_batch import CannotBookKnown, book_late
+from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.sql import statement
 from protocols.wire.movement import MovementObserved
 

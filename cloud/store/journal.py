@@ -1,0 +1,90 @@
+"""Journal entries and their lines: appended together, hashed together."""
+
+import hashlib
+from dataclasses import dataclass
+
+import numpy as np
+import psycopg
+from numpy.typing import NDArray
+
+from cloud.domain.batch import Batch, Company
+from cloud.domain.ledger.periods import Calendar, Period
+from cloud.domain.ledger.posting import NONE, Lines
+from cloud.domain.movement import MovementColumns
+from cloud.store import copy
+from cloud.store.batches import place_in_batch
+from cloud.store.sql import statement
+
+Int64 = NDArray[np.int64]
+Cursor = psycopg.Cursor
+
+
+def hold_calendar(cursor: Cursor, company: Company) -> Calendar:
+    rows = cursor.execute(statement("books", "hold_periods"), {"company": company.company_id}).fetchall()
+    return Calendar([Period(*row) for row in rows], company.time_zone)
+
+
+@dataclass(slots=True)
+class Headers:
+    """Journal entries before their lines are known; one without lines is not written."""
+
+    move: Int64
+    step: Int64
+    day: Int64
+    corrects: NDArray[np.uint8]
+
+
+def write_entries(
+    cursor: Cursor, batch: Batch, moves: MovementColumns, headers: Headers, lines: Lines, calendar: Calendar
+) -> None:
+    present, entry = np.unique(lines.entry, return_inverse=True)
+    n, k = len(present), len(entry)
+    move = headers.move[present]
+    period = calendar.postable(headers.day[present]).period
+    corrects = headers.corrects[present]
+    entry_columns = [
+        copy.constant("company_id", batch.company.company_id, 4, n),
+        copy.raw("source_id", moves.movement_id[move]),
+        copy.integers("step", headers.step[present], 2),
+        copy.constant("origin", 1, 2, n),
+        copy.integers("kind", moves.kind[move], 2),
+        copy.dates("posting_date", headers.day[present]),
+        copy.integers("period_id", period, 4),
+        copy.integers("tags", moves.tags[move], 2),
+        copy.raw("corrects", corrects, np.logical_not(corrects.any(axis=1))),
+        copy.texts("document", [moves.document[m].encode() for m in move]),
+        copy.times("recorded_at", np.full(n, batch.recorded_us)),
+        *place_in_batch(batch, n),
+    ]
+    line_columns = [
+        copy.constant("company_id", batch.company.company_id, 4, k),
+        copy.raw("source_id", moves.movement_id[move[entry]]),
+        copy.integers("step", headers.step[present][entry], 2),
+        copy.integers("line_no", Lines(entry, lines.account, lines.amount, lines.cost_step).number, 2),
+        copy.integers("account_id", lines.account, 4),
+        copy.constant("dimension_id", 0, 4, k),
+        copy.integers("amount", lines.amount, 8),
+        copy.integers("cost_step", lines.cost_step, 2, np.asarray(lines.cost_step == NONE)),
+    ]
+    digest = entry_digests(*copy.encode(entry_columns, n), *copy.encode(line_columns, k), entry)
+    copy.write(cursor, "journal_entries", [*entry_columns, copy.raw("digest", digest)], n)
+    copy.write(cursor, "journal_lines", line_columns, k)
+    batch.hashed.append(digest)
+    batch.turnovers.append((lines.account, period[entry], lines.amount))
+
+
+def entry_digests(
+    entries: NDArray[np.uint8], entry_starts: Int64, lines: NDArray[np.uint8], line_starts: Int64, entry: Int64
+) -> NDArray[np.uint8]:
+    """SHA-256 over each entry's row and its lines' rows: an entry and its lines are one thing."""
+    n = len(entry_starts) - 1
+    first = line_starts[np.searchsorted(entry, np.arange(n + 1))]
+    head, body = entries.data, lines.data
+    joined = bytearray()
+    for a, b, c, d in zip(
+        entry_starts.tolist(), entry_starts[1:].tolist(), first.tolist(), first[1:].tolist(), strict=False
+    ):
+        digest = hashlib.sha256(head[a:b])
+        digest.update(body[c:d])
+        joined += digest.digest()
+    return np.frombuffer(bytes(joined), np.uint8).reshape(n, 32)
