@@ -1,0 +1,276 @@
+"""What the database itself refuses, asked with the services' own roles: each with its clear error."""
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import psycopg
+import pytest
+from psycopg import errors, sql
+
+from cloud.domain.movement import Kind
+from cloud.flows.verify import APPEND_ONLY
+from cloud.store.migrate import SERVICE_ROLES
+from tests.makers import Warehouse, make_warehouse
+
+pytestmark = pytest.mark.editions
+
+WRITERS = ("tallygate_ingest", "tallygate_api")
+DAY, PERIOD = "2026-09-21", 202609
+
+
+@dataclass(frozen=True, slots=True)
+class Doors:
+    """One company with some books, and a connection for each role that may come in."""
+
+    warehouse: Warehouse
+    owner: psycopg.Connection
+    superuser: psycopg.Connection
+    roles: dict[str, psycopg.Connection]
+
+
+@pytest.fixture(scope="module")
+def doors(module_database: Any) -> Iterator[Doors]:
+    with ExitStack() as stack:
+
+        def connect(dsn: str) -> psycopg.Connection:
+            return stack.enter_context(psycopg.connect(dsn, autocommit=True))
+
+        owner = connect(module_database.owner_dsn)
+        roles = {role: connect(module_database.dsn_of(role)) for role in SERVICE_ROLES}
+        warehouse = make_warehouse(owner, roles["tallygate_ingest"])
+        warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="4.00")
+        warehouse.log.passage(warehouse.tag(1), "in")
+        warehouse.log.passage(warehouse.tag(1), "out", 60)
+        warehouse.log.passage(warehouse.tag(2), "in", 90, gate="nowhere")  # goes to quarantine
+        warehouse.record(warehouse.log.message())
+        fill(warehouse)
+        superuser = connect(module_database.server.dsn(module_database.name))
+        yield Doors(warehouse, owner, superuser, roles)
+        warehouse.check()
+
+
+def fill(warehouse: Warehouse) -> None:
+    """A row in each append-only table that the story leaves empty."""
+    company, gateway = warehouse.company_id, warehouse.log.gateway_id
+    warehouse.owner.execute(
+        "INSERT INTO log_losses (company_id, gateway_id, epoch, first_seq, last_seq, reason, recorded_by)"
+        " VALUES (%s, %s, %s, 500, 501, 'flood', 'Li Wei')",
+        [company, gateway, uuid.uuid4()],
+    )
+    warehouse.owner.execute(
+        "INSERT INTO quarantine_resolutions (company_id, quarantine_id, resolved_by, resolution, note)"
+        " SELECT company_id, quarantine_id, 'Li Wei', 'dismissed', '' FROM quarantine"
+    )
+    warehouse.owner.execute(
+        "INSERT INTO incarnations (incarnation, cluster, reason) VALUES (1, 'x', 'first start')"
+    )
+
+
+def changes(connection: psycopg.Connection, table: str) -> dict[str, sql.Composed]:
+    """Statements that change rows of the table without changing their sense."""
+    name = sql.Identifier(table)
+    row = connection.execute(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s AND ordinal_position = 1",
+        [table],
+    ).fetchone()
+    assert row is not None
+    column = sql.Identifier(row[0])
+    return {
+        "UPDATE": sql.SQL("UPDATE {} SET {} = {}").format(name, column, column),
+        "DELETE": sql.SQL("DELETE FROM {}").format(name),
+        "TRUNCATE": sql.SQL("TRUNCATE {}").format(name),
+    }
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_no_service_may_change_what_is_appended(doors: Doors, table: str) -> None:
+    assert doors.owner.execute(
+        sql.SQL("SELECT count(*) > 0 FROM {}").format(sql.Identifier(table))
+    ).fetchone() == (True,)
+    for connection in doors.roles.values():
+        for statement in changes(doors.owner, table).values():
+            with pytest.raises(errors.InsufficientPrivilege, match=f"permission denied for table {table}"):
+                connection.execute(statement)
+
+
+@pytest.mark.parametrize("table", APPEND_ONLY)
+def test_the_owner_and_the_superuser_are_refused_as_well(doors: Doors, table: str) -> None:
+    for connection in (doors.owner, doors.superuser):
+        for verb, statement in changes(doors.owner, table).items():
+            with pytest.raises(psycopg.DatabaseError, match=f"append only: {verb} on .* is refused") as refused:
+                connection.execute(statement)
+            assert refused.value.sqlstate == "TG001"
+
+
+# ── Entries and their lines ──
+
+
+def add_entry(
+    connection: psycopg.Connection, company: int, source: uuid.UUID, *, origin: int = 1, day: str = DAY,
+    period: int = PERIOD,
+) -> None:  # fmt: skip
+    connection.execute(
+        "INSERT INTO journal_entries (company_id, source_id, step, origin, kind, posting_date, period_id, tags,"
+        " document, recorded_at, lane, batch_no, row_no, digest)"
+        " VALUES (%s, %s, 0, %s, 3, %s, %s, 0, '', now(), 0, 1, 0, %s)",
+        [company, source, origin, day, period, bytes(32)],
+    )
+
+
+def add_lines(doors: Doors, connection: psycopg.Connection, source: uuid.UUID, lines: dict[str, int]) -> None:
+    """Lines by the account's role, in one statement as a batch writes them."""
+    connection.execute(
+        "INSERT INTO journal_lines (company_id, source_id, step, line_no, account_id, dimension_id, amount)"
+        " SELECT %s, %s, 0, n, (SELECT account_id FROM accounts WHERE role = r), 0, a"
+        "   FROM unnest(%s::text[], %s::bigint[]) WITH ORDINALITY l (r, a, n)",
+        [doors.warehouse.company_id, source, list(lines), list(lines.values())],
+    )
+
+
+def refused(connection: psycopg.Connection, state: str, match: str, *steps: Callable[[], None]) -> None:
+    """All but the last step go well, the last is refused; nothing of it stays."""
+    with connection.transaction(force_rollback=True):
+        for step in steps[:-1]:
+            step()
+        with pytest.raises(psycopg.DatabaseError, match=match) as error:
+            steps[-1]()
+    assert error.value.sqlstate == state
+
+
+@pytest.mark.parametrize("role", WRITERS)
+def test_an_entry_that_does_not_balance_is_refused_with_its_difference(doors: Doors, role: str) -> None:
+    connection, source = doors.roles[role], uuid.uuid4()
+    refused(
+        connection, "TG002", f"entry {source}.0 does not balance: its lines sum to 1, not 0",
+        lambda: add_entry(connection, doors.warehouse.company_id, source),
+        lambda: add_lines(doors, connection, source, {"cogs": 501, "loss": -500}),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("role", WRITERS)
+def test_lines_for_an_entry_of_another_transaction_are_refused(doors: Doors, role: str) -> None:
+    connection = doors.roles[role]
+    [(source,)] = doors.warehouse.fetch("SELECT source_id FROM journal_entries WHERE kind = 1")
+    refused(
+        connection, "TG003", f"entry {source}.0 is not of this transaction: lines arrive with their entry or never",
+        lambda: connection.execute(
+            "INSERT INTO journal_lines (company_id, source_id, step, line_no, account_id, dimension_id, amount)"
+            " SELECT company_id, source_id, step, line_no + 10, account_id, 0, amount FROM journal_lines"
+            "  WHERE source_id = %s",
+            [source],
+        ),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("role", WRITERS)
+def test_lines_without_any_entry_are_refused(doors: Doors, role: str) -> None:
+    connection, source = doors.roles[role], uuid.uuid4()
+    refused(connection, "TG003", "is not of this transaction",
+            lambda: add_lines(doors, connection, source, {"cogs": 5, "loss": -5}))  # fmt: skip
+
+
+@pytest.mark.parametrize("role", WRITERS)
+@pytest.mark.parametrize("account", ["goods", "raw_material", "in_transit", "clarification_stock", "grni",
+                                     "clarification", "rounding"])  # fmt: skip
+def test_a_manual_line_on_a_control_account_is_refused(doors: Doors, role: str, account: str) -> None:
+    connection, source = doors.roles[role], uuid.uuid4()
+    [(number,)] = doors.warehouse.fetch("SELECT number FROM accounts WHERE role = %s", account)
+    refused(
+        connection, "TG004", f"control account {number} is written by its movements only",
+        lambda: add_entry(connection, doors.warehouse.company_id, source, origin=2),
+        lambda: add_lines(doors, connection, source, {"loss": 5, account: -5}),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("role", WRITERS)
+@pytest.mark.parametrize(
+    ("day", "period", "why"),
+    [("2026-08-31", 202608, "locked"), ("2026-09-21", 209901, "missing"), ("2026-10-01", 202609, "missing")],
+    ids=["locked", "no such period", "a day outside its period"],
+)
+def test_an_entry_where_no_period_takes_it_is_refused(
+    doors: Doors, role: str, day: str, period: int, why: str
+) -> None:
+    doors.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id = 202608")
+    connection = doors.roles[role]
+    refused(
+        connection, "TG005", f"posting date {day} lies in a period that is {why}",
+        lambda: add_entry(connection, doors.warehouse.company_id, uuid.uuid4(), day=day, period=period),
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("role", WRITERS)
+@pytest.mark.parametrize("table", ["journal_entries", "batches"])
+def test_the_number_of_the_transaction_cannot_be_forged(doors: Doors, role: str, table: str) -> None:
+    """Else lines could be added to an entry of long ago, or a feed be made to skip a batch."""
+    columns = [row[0] for row in doors.warehouse.fetch(
+        "SELECT column_name FROM information_schema.columns WHERE table_name = %s", table)]  # fmt: skip
+    assert "xid" in columns
+    listed = sql.SQL(", ").join(map(sql.Identifier, columns))
+    forged = sql.SQL("INSERT INTO {0} ({1}) SELECT {1} FROM {0}").format(sql.Identifier(table), listed)
+    with pytest.raises(errors.InsufficientPrivilege, match=f"permission denied for table {table}"):
+        doors.roles[role].execute(forged)
+
+
+# ── Roles ──
+
+
+@pytest.mark.parametrize("role", SERVICE_ROLES)
+def test_a_service_owns_nothing_and_can_make_nothing(doors: Doors, role: str) -> None:
+    owned = doors.warehouse.fetch(
+        "SELECT (SELECT count(*) FROM pg_class c JOIN pg_roles r ON r.oid = c.relowner WHERE r.rolname = %s),"
+        " (SELECT count(*) FROM pg_proc p JOIN pg_roles r ON r.oid = p.proowner WHERE r.rolname = %s)",
+        role, role,
+    )  # fmt: skip
+    assert owned == [(0, 0)]
+    connection = doors.roles[role]
+    with pytest.raises(errors.InsufficientPrivilege, match="permission denied for schema public"):
+        connection.execute("CREATE TABLE mine (number integer)")
+    with pytest.raises(errors.InsufficientPrivilege, match="must be owner of"):
+        connection.execute("ALTER TABLE movements DISABLE TRIGGER append_only")
+    with pytest.raises(
+        errors.InsufficientPrivilege, match='permission denied to set parameter "session_replication'
+    ):
+        connection.execute("SET session_replication_role = replica")
+
+
+@pytest.mark.parametrize("role", ["tallygate_ingest", "tallygate_read"])
+@pytest.mark.parametrize("table", ["people", "api_keys", "sessions"])
+def test_secrets_are_the_apis_alone(doors: Doors, role: str, table: str) -> None:
+    with pytest.raises(errors.InsufficientPrivilege, match=f"permission denied for table {table}"):
+        doors.roles[role].execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
+    doors.roles["tallygate_api"].execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
+
+
+@pytest.mark.parametrize("table", ["movements", "balances", "cost_pools", "tags", "cloud_requests", "periods"])
+def test_the_readers_role_writes_nothing(doors: Doors, table: str) -> None:
+    connection = doors.roles["tallygate_read"]
+    connection.execute(sql.SQL("SELECT * FROM {}").format(sql.Identifier(table)))
+    with pytest.raises(errors.InsufficientPrivilege, match=f"permission denied for table {table}"):
+        connection.execute(sql.SQL("INSERT INTO {} DEFAULT VALUES").format(sql.Identifier(table)))
+
+
+@pytest.mark.parametrize("role", WRITERS)
+def test_no_service_moves_a_period(doors: Doors, role: str) -> None:
+    for statement in ("UPDATE periods SET state = 'open'", "DELETE FROM periods"):
+        with pytest.raises(errors.InsufficientPrivilege, match="permission denied for table periods"):
+            doors.roles[role].execute(statement)
+    held = (
+        doors.roles[role].execute("SELECT count(*) FROM hold_periods(%s)", [doors.warehouse.company_id]).fetchone()
+    )
+    assert held is not None
+    assert held[0] > 0
+
+
+@pytest.mark.parametrize("role", WRITERS)
+def test_a_pool_whose_posted_amount_is_not_its_rounded_value_is_refused(doors: Doors, role: str) -> None:
+    for statement in (
+        "UPDATE cost_pools SET posted = posted + 1",
+        "UPDATE cost_pools SET value = value + 5000",
+        "UPDATE cost_pools SET qty = 0, value = 1",
+    ):
+        with pytest.raises(errors.CheckViolation, match="cost_pools"):
+            doors.roles[role].execute(statement)
