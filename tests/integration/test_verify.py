@@ -162,8 +162,8 @@ def test_one_byte_of_any_column_is_found_and_its_row_named(books: Books, table: 
 
 # One row of a table: where it is stored, its place in the chains, and the column's value.
 ROW = sql.SQL(
-    "SELECT ctid::text, tableoid, lane, batch_no, row_no, {c}::text FROM {t}"
-    " ORDER BY batch_no DESC, lane, row_no DESC LIMIT 1"
+    "SELECT t.ctid::text, t.tableoid, t.lane, t.batch_no, t.row_no, t.{c}::text FROM {t} t"
+    " ORDER BY t.batch_no DESC, t.lane, t.row_no DESC LIMIT 1"
 )
 ROW_OF_LINE = sql.SQL(
     "SELECT l.ctid::text, l.tableoid, e.lane, e.batch_no, e.row_no, l.{c}::text"
@@ -212,8 +212,12 @@ FOUND = [
     ("a pool is gone", ["DELETE FROM cost_pools WHERE qty > 0"], 2, "goods at the places of a pool"),
     ("a layer's quantity", ["UPDATE cost_layers SET qty_left = qty_left + 1"], 2, "pools = cost entries"),
     ("a layer's value", ["UPDATE cost_layers SET value_left = value_left - 1"], 2, "pools = cost entries"),
-    ("a layer is gone", ["DELETE FROM cost_layers WHERE layer_no = (SELECT max(layer_no) FROM cost_layers)"], 2,
-     "pools = cost entries"),
+    (
+        "a layer is gone",
+        ["DELETE FROM cost_layers WHERE layer_no = (SELECT max(layer_no) FROM cost_layers)"],
+        2,
+        "pools = cost entries",
+    ),
     ("a balance", ["UPDATE balances SET qty_micro = qty_micro + 1 WHERE qty_micro > 0"], 2, "balances = sum"),
     ("a balance is gone", ["DELETE FROM balances WHERE qty_micro > 0"], 2, "balances = sum"),
     ("a turnover", ["UPDATE turnovers SET debit = debit + 1, credit = credit + 1"], 2, "turnovers = lines"),
@@ -222,40 +226,84 @@ FOUND = [
     ("a log is said to be less far", ["UPDATE gateway_logs SET applied_seq = applied_seq - 1"], 1, "numbers of"),
     ("an observation is gone", ["DELETE FROM observations WHERE seq = 2"], 1, "numbers of"),
     ("an observation is gone, evidence only", ["DELETE FROM observations WHERE outcome = 3"], 3, "hash chains"),
-    ("an observation stands twice", ["INSERT INTO observations SELECT * FROM observations WHERE seq = 2"], 1, "numbers of"),
-    ("a movement stands twice", ["INSERT INTO movements SELECT * FROM movements WHERE kind = 1"], 1, "stand twice"),
+    (
+        "an observation stands twice",
+        ["INSERT INTO observations SELECT * FROM observations WHERE seq = 2"],
+        1,
+        "numbers of",
+    ),
+    (
+        "a movement stands twice",
+        ["INSERT INTO movements SELECT * FROM movements WHERE kind = 1"],
+        1,
+        "stand twice",
+    ),
     ("a movement is gone", ["DELETE FROM movements WHERE kind = 3"], 5, "without their source"),
     ("a promised movement is gone", ["DELETE FROM movements WHERE gateway_id = 0"], 1, "promised to requests"),
     ("what was set aside is gone", ["DELETE FROM quarantine"], 1, "numbers of"),
     ("a line is gone", ["DELETE FROM journal_lines WHERE line_no = 2"], 2, "entries that do not balance"),
-    ("all lines of an entry are gone", ["DELETE FROM journal_lines WHERE source_id = (SELECT min(source_id::text)::uuid"
-     " FROM journal_lines)"], 2, "entries that do not balance"),
+    (
+        "all lines of an entry are gone",
+        ["DELETE FROM journal_lines WHERE source_id = (SELECT min(source_id::text)::uuid FROM journal_lines)"],
+        2,
+        "entries that do not balance",
+    ),
     (
         "lines of no entry, on accounts without stock",
-        ["INSERT INTO journal_lines SELECT company_id, gen_random_uuid(), 0, 1, account_id, 0, 500 FROM accounts"
-         " WHERE role = 'cogs'"],
+        [
+            "INSERT INTO journal_lines SELECT company_id, gen_random_uuid(), 0, 1, account_id, 0, 500 FROM accounts"
+            " WHERE role = 'cogs'"
+        ],
         5,
         "without their source",
     ),
     (
         "lines on an account that is none",
-        ["UPDATE journal_lines SET account_id = 999 WHERE account_id = (SELECT account_id FROM accounts"
-         " WHERE role = 'cogs')"],
+        [
+            "UPDATE journal_lines SET account_id = 999 WHERE account_id = (SELECT account_id FROM accounts"
+            " WHERE role = 'cogs')"
+        ],
         5,
         "without their source",
     ),
     ("a cost entry is gone", ["DELETE FROM cost_entries WHERE step = 0"], 5, "lines whose cost"),
-    ("a cost entry's amount", ["UPDATE cost_entries SET posted = posted + 1 WHERE step = 1"], 5, "lines whose cost"),
+    (
+        "a cost entry's amount",
+        ["UPDATE cost_entries SET posted = posted + 1 WHERE step = 1"],
+        5,
+        "lines whose cost",
+    ),
     ("a consumption", ["UPDATE consumption_links SET qty = qty + 1"], 5, "consumption does not add up"),
     ("an entry in another period", ["UPDATE journal_entries SET period_id = 202601"], 4, "outside their period"),
     ("a batch is gone", ["DELETE FROM batches WHERE batch_no = 1"], 3, "hash chains"),
-    ("a link", ["UPDATE batches SET head = set_byte(head, 0, get_byte(head, 0) # 1) WHERE batch_no = 1"], 3, "hash chains"),
-    ("a lane's head", ["UPDATE lane_heads SET head = set_byte(head, 31, get_byte(head, 31) # 1)"], 3, "hash chains"),
-    ("a row behind the last batch", ["INSERT INTO cost_entries SELECT company_id, gen_random_uuid(), 0, pool_id, 0, 0, 0,"
-     " NULL, posting_date, lane, 9999, 0, digest FROM cost_entries LIMIT 1"], 3, "hash chains"),
-    ("a digest and its content", ["UPDATE movements SET document = 'other', digest = sha256('other') WHERE kind = 3"], 3,
-     "hash chains"),
-]  # fmt: skip
+    (
+        "a link",
+        ["UPDATE batches SET head = set_byte(head, 0, get_byte(head, 0) # 1) WHERE batch_no = 1"],
+        3,
+        "hash chains",
+    ),
+    (
+        "a lane's head",
+        ["UPDATE lane_heads SET head = set_byte(head, 31, get_byte(head, 31) # 1)"],
+        3,
+        "hash chains",
+    ),
+    (
+        "a row behind the last batch",
+        [
+            "INSERT INTO cost_entries SELECT company_id, gen_random_uuid(), 0, pool_id, 0, 0, 0,"
+            " NULL, posting_date, lane, 9999, 0, digest FROM cost_entries LIMIT 1"
+        ],
+        3,
+        "hash chains",
+    ),
+    (
+        "a digest and its content",
+        ["UPDATE movements SET document = 'other', digest = sha256('x') WHERE kind = 3"],
+        3,
+        "hash chains",
+    ),
+]
 
 
 @pytest.mark.parametrize(
