@@ -50,7 +50,7 @@ class Site:
     """The parts of a demo in a state folder. `open` brings up the database; then the others are started."""
 
     def __init__(self, state: Path, address: GatewayAddress, page_port: int | None = None) -> None:
-        self.state = state
+        self.state = state.resolve()
         self.address = address
         self.done_file = state / "played"
         self._page_port = page_port

@@ -37,6 +37,10 @@ def bind_tag(connection: psycopg.Connection, company_id: int, epc: str, item_id:
             cursor.execute(statement("observed", "bind_tag"), where | {"item": item_id, "qty": qty_micro})
         except psycopg.errors.ForeignKeyViolation as error:
             raise CannotBind(f"no item {item_id}") from error
+        bound = cursor.execute(statement("observed", "bound_tag"), where).fetchone()
+        if bound is None or bound[:2] != (item_id, qty_micro):
+            told = "nothing" if bound is None else f"{bound[1]} × 10⁻⁶ of {bound[2]}"
+            raise CannotBind(f"{epc} is bound to {told} already, and its movements were booked so")
         if cursor.execute(statement("observed", "close_observations"), where).rowcount == 0:
             return []
         try:

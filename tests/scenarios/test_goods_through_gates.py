@@ -293,3 +293,15 @@ def test_a_late_event_is_posted_behind_a_locked_period_and_says_so(warehouse: Wa
     warehouse.record(warehouse.log.message())
     entries = warehouse.fetch("SELECT posting_date::text, tags & 1 FROM journal_entries")
     assert entries == [("2026-09-01", 1)]
+
+
+def test_a_tag_that_is_bound_stays_what_it_is(warehouse: Warehouse) -> None:
+    """Its movements were booked as that item: another binding would make goods out of nothing."""
+    from cloud.flows.bind_tag import CannotBind, bind_tag
+
+    tag = warehouse.tag(1, "BOLT")
+    with pytest.raises(CannotBind, match="BOLT"):
+        bind_tag(warehouse.owner, warehouse.company_id, tag, warehouse.items["LAMP"], 10_000_000)
+    with pytest.raises(CannotBind, match="BOLT"):
+        bind_tag(warehouse.owner, warehouse.company_id, tag, warehouse.items["BOLT"], 5_000_000)
+    assert bind_tag(warehouse.owner, warehouse.company_id, tag, warehouse.items["BOLT"], 10_000_000) == []

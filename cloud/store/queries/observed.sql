@@ -110,6 +110,11 @@ ON CONFLICT DO NOTHING
 DELETE FROM open_observations WHERE company_id = %(company)s AND epc = %(epc)s
 
 -- bind_tag --
--- A tag says which item it is and how much of it; a second binding of the same is no change.
+-- A tag says which item it is and how much of it. One that is bound stays as it is: its movements were booked so.
 INSERT INTO tags (company_id, epc, item_id, qty_micro) VALUES (%(company)s, %(epc)s, %(item)s, %(qty)s)
-ON CONFLICT (company_id, epc) DO UPDATE SET item_id = excluded.item_id, qty_micro = excluded.qty_micro
+ON CONFLICT (company_id, epc) DO NOTHING
+
+-- bound_tag --
+-- What a tag is bound to.
+SELECT t.item_id, t.qty_micro, i.code FROM tags t JOIN items i USING (company_id, item_id)
+ WHERE t.company_id = %(company)s AND t.epc = %(epc)s
