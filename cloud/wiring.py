@@ -109,8 +109,8 @@ def main(argv: list[str] | None = None) -> int:
     server = WebServer(create_web(dsn), listen, proxies)
     try:
         asyncio.run(_serve(server, dsn))
-    except SystemExit as error:  # uvicorn's way to say that the address is taken
-        return int(error.code or 1)
+    except SystemExit:  # uvicorn's way out when the address is taken; it has logged why
+        return 1
     return 0 if server.started else 1
 
 
