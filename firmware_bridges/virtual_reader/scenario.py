@@ -16,7 +16,7 @@ which is free-space loss there and back (20 dB per decade each way, at 30 dBm an
 loss is a constant of each tag, uniform 0 … 4 dB, for how it hangs; fading is normal with 1.5 dB for what
 moves and 0.4 dB for what is parked. Weaker than -70 dBm is not heard, which gives a zone of about 4 m to
 either side. A pallet moves at constant speed; its tags lie within 0.5 m of its middle along the way and
-0.4 m to the side. That yields at least 24 reads of each tag and pass, what GATE.md aims at. The phase is
+0.4 m to the side. That yields at least 24 reads of each tag and pass, what recognition aims at. The phase is
 4πd/λ plus a constant of each tag and antenna and 0.1 rad of noise, on one channel.
 
 What the model leaves out: shadowing of tags behind liquid or metal, reflections, collisions of tags.

@@ -18,7 +18,7 @@ from cloud.domain.movement import Kind
 # Goods stand on these: the ledger's side of "stock value = ledger".
 STOCK_ROLES = ("raw_material", "goods", "in_transit", "clarification_stock")
 
-# Written only by their movements or sub-ledger documents, never by hand (DOMAIN.md, control account).
+# Written only by their movements or sub-ledger documents, never by hand (GLOSSARY.md, control account).
 CONTROL_ROLES = frozenset((*STOCK_ROLES, "grni", "clarification", "rounding"))
 
 
@@ -69,7 +69,7 @@ GENERIC_IFRS = (
     Account("loss", "5910", "存货损失", "Losses of goods"),
 )
 
-# DOMAIN.md, "Movement kinds and their entries": cost side. Amounts are at cost; a receipt's other side is
+# The page for people is docs/postings.md. Amounts are at cost; a receipt's other side is
 # the order's price × rate.
 _ROLES = (  # kind, debit, credit
     (Kind.PURCHASE_RECEIPT, POOL, "grni"),
