@@ -27,7 +27,7 @@ Cursor = psycopg.Cursor
 _PHYSICAL = ("site", "zone", "bin")
 _DAY_US = 86_400_000_000
 
-# DOMAIN.md "Times and order": a claim further ahead than this is a wrong clock; one further back than that
+# docs/postings.md "Times and order": a claim further ahead than this is a wrong clock; one further back than that
 # is too old to be booked by anybody but a person.
 CLOCK_AHEAD_US = 5 * 60 * 1_000_000
 TOO_OLD_US = 30 * _DAY_US

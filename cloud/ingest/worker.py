@@ -260,7 +260,8 @@ class Worker:
             {"company": gateway.company_id, "gateway": gateway.gateway_id,
              "received_at": _moment(message.received_us), "online": said.online,
              "clock_us": said.sent_at_us - message.received_us if said.sent_at_us else None,
-             "status": message.payload.decode()},
+             # Not the payload: a field that we do not know may hold what jsonb refuses.
+             "status": status.encode(said).decode()},
         )  # fmt: skip
         if (gateway.company_id, gateway.lane) not in self._leases.held or not said.online:
             return

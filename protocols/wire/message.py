@@ -17,6 +17,7 @@ NOT_A_MESSAGE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 # Bounds of what a message may say, so that whoever stores it meets no number or text that cannot be stored.
 Epoch = Annotated[str, msgspec.Meta(pattern=r"\A[0-9a-f]{32}\Z")]
 Number = Annotated[int, msgspec.Meta(ge=0, lt=2**62)]
+Count = Annotated[int, msgspec.Meta(ge=0, lt=2**31)]  # of one message; sums of them stay in 64 bits
 Micros = Annotated[int, msgspec.Meta(ge=0, lt=2**55)]  # µs since 1970-01-01 UTC; 2⁵⁵ is the year 3111
 
 # U+0000 as JSON writes it, after an even number of backslashes; databases take no text with it.

@@ -6,7 +6,7 @@ the screen sees tags before a passage is decided.
 
 import msgspec
 
-from protocols.wire.message import Codec, Micros, Number
+from protocols.wire.message import Codec, Count, Micros
 
 SCHEMA = 1
 MAX_TAGS = 200  # a summary is for a screen; the rest is counted in `tags_total`
@@ -16,7 +16,7 @@ class TagSeen(msgspec.Struct, frozen=True, kw_only=True):
     """One tag within the summary's span: reads, antennas that saw it, strongest sighting."""
 
     epc: str
-    reads: Number
+    reads: Count
     antennas: list[int]
     peak_rssi_dbm: float
 
@@ -28,10 +28,10 @@ class GateReadings(msgspec.Struct, frozen=True, kw_only=True):
     gate: str
     from_us: Micros
     to_us: Micros
-    reads: Number
-    tags_total: Number
+    reads: Count
+    tags_total: Count
     tags: list[TagSeen]
-    shed: Number = 0
+    shed: Count = 0
 
 
 _codec = Codec(GateReadings, SCHEMA)

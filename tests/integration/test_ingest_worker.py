@@ -196,6 +196,34 @@ def test_noise_on_the_channel_harms_nobody(cloud: Cloud, gateway: Gateway, paylo
     assert cloud.warehouse.fetch("SELECT first_seq, payload FROM quarantine") == [(0, payload)]
 
 
+@pytest.mark.parametrize(
+    ("channel", "payload"),
+    [
+        ("status", b'{"schema":1,"online":true,"of_tomorrow":1e200000}'),
+        ("status", b'{"schema":1,"online":true,"of_tomorrow":' + b"[" * 900 + b"]" * 900 + b"}"),
+        ("status", b'{"schema":1,"online":true,"software":"a\\u0000"}'),
+        ("status", b'{"schema":1,"online":true,"of_tomorrow":"\xff"}'),
+        ("status", b'{"schema":1,"online":true,"sent_at_us":9223372036854775807}'),
+        ("status", b'{"schema":1,"online":true,"epochs":[{"epoch":"mine","last":1,"oldest":1,"end":1}]}'),
+        (
+            "readings",
+            b'{"schema":1,"gate":"dock-1","from_us":1,"to_us":2,"reads":4611686018427387903,"tags_total":0,"tags":[]}',
+        ),
+        ("readings", b'{"schema":1,"gate":"\\u0000","from_us":1,"to_us":2,"reads":1,"tags_total":0,"tags":[]}'),
+    ],
+)
+def test_what_no_column_could_hold_stops_no_log(
+    cloud: Cloud, gateway: Gateway, channel: str, payload: bytes
+) -> None:
+    log = write(cloud.warehouse, 2)
+    worker = cloud.start()
+    for _ in range(3):
+        gateway.send(payload, channel)
+    gateway.send(log.payload())
+    gateway.until(log.epoch, 2)
+    assert worker.counters["database_lost"] == 0
+
+
 def test_a_gateway_nobody_registered_is_counted_and_heard_once_it_is(cloud: Cloud, gateway: Gateway) -> None:
     log = write(cloud.warehouse, 2)
     cloud.warehouse.owner.execute("UPDATE gateways SET code = 'gw-other' WHERE gateway_id = %s", [log.gateway_id])
