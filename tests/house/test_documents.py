@@ -31,9 +31,9 @@ MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:home|work|Users|mnt|workspace|build
 
 @cache
 def files() -> tuple[Path, ...]:
-    """What belongs to the project: tracked files, and new ones that git does not ignore."""
+    """What belongs to the project: the tracked files."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        ["git", "ls-files"],
         cwd=CHECKOUT,
         capture_output=True,
         text=True,
