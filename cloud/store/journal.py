@@ -1,6 +1,6 @@
 """Journal entries and their lines: appended together, hashed together."""
 
-import hashlib
+import itertools
 from dataclasses import dataclass
 
 import numpy as np
@@ -37,6 +37,7 @@ class Headers:
 def write_entries(
     cursor: Cursor, batch: Batch, moves: MovementColumns, headers: Headers, lines: Lines, calendar: Calendar
 ) -> None:
+    """Append the entries that have lines, and their lines. Raises psycopg.Error."""
     present, entry = np.unique(lines.entry, return_inverse=True)
     n, k = len(present), len(entry)
     move = headers.move[present]
@@ -66,25 +67,17 @@ def write_entries(
         copy.integers("amount", lines.amount, 8),
         copy.integers("cost_step", lines.cost_step, 2, np.asarray(lines.cost_step == NONE)),
     ]
-    digest = entry_digests(*copy.encode(entry_columns, n), *copy.encode(line_columns, k), entry)
-    copy.write(cursor, "journal_entries", [*entry_columns, copy.raw("digest", digest)], n)
-    copy.write(cursor, "journal_lines", line_columns, k)
-    batch.hashed.append(digest)
+    if n == 0:
+        return
+    entry_columns = copy.with_digest(entry_columns, n)
+    heads, head_starts = copy.encode(entry_columns, n)
+    body, line_starts = copy.encode(line_columns, k)
+    hashes = copy.hashes(entry_columns, heads, head_starts)
+    # An entry and its lines are one thing: the digest goes on over the rows of the lines, which follow in order.
+    bounds = line_starts[np.searchsorted(entry, np.arange(n + 1))].tolist()
+    for digest, (a, b) in zip(hashes, itertools.pairwise(bounds), strict=True):
+        digest.update(body.data[a:b])
+    batch.hashed.append(copy.put_digests(heads, head_starts, hashes))
+    copy.write_encoded(cursor, "journal_entries", entry_columns, heads)
+    copy.write_encoded(cursor, "journal_lines", line_columns, body)
     batch.turnovers.append((lines.account, period[entry], lines.amount))
-
-
-def entry_digests(
-    entries: NDArray[np.uint8], entry_starts: Int64, lines: NDArray[np.uint8], line_starts: Int64, entry: Int64
-) -> NDArray[np.uint8]:
-    """SHA-256 over each entry's row and its lines' rows: an entry and its lines are one thing."""
-    n = len(entry_starts) - 1
-    first = line_starts[np.searchsorted(entry, np.arange(n + 1))]
-    head, body = entries.data, lines.data
-    joined = bytearray()
-    for a, b, c, d in zip(
-        entry_starts.tolist(), entry_starts[1:].tolist(), first.tolist(), first[1:].tolist(), strict=False
-    ):
-        digest = hashlib.sha256(head[a:b])
-        digest.update(body[c:d])
-        joined += digest.digest()
-    return np.frombuffer(bytes(joined), np.uint8).reshape(n, 32)
