@@ -5,8 +5,9 @@ it is in; one that leads to where it already is moves nothing. Sightings of one 
 a crossing group move it once: the most confident wins, the others are evidence.
 
 Sightings arrive late. The walk is therefore over known and new sightings alike; where a late one changes
-what a known one should have done, the verdict says so, and the books get a correction. At most one known
-sighting changes for each late one: after the next crossing the tag is where that crossing led, either way.
+what a known one should have done, the verdict says so, and the books get a correction. A late crossing of its
+own changes at most one known one: after the next crossing the tag is where that crossing led, either way. A
+late sighting of a known crossing may change two: the mover before, and the one behind it.
 """
 
 from collections.abc import Sequence

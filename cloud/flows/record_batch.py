@@ -129,7 +129,7 @@ def book_known(cursor: Cursor, batch: Batch, again: Iterable[str]) -> list[uuid.
     booked = book(cursor, batch, resolved.movements)
     if booked.rejected:
         raise CannotBookKnown(next(iter(booked.rejected.values())))
-    _put(cursor, batch.company.company_id, resolved, set())
+    _put(cursor, batch.company.company_id, resolved, {})
     return [uuid.UUID(bytes=row.tobytes()) for row in resolved.movements.movement_id]
 
 
@@ -343,7 +343,7 @@ def _observe(
     kept = [row for row in range(len(observed)) if row not in rejected]
     batch.observed += len(kept)
     batch.hashed.append(_write_observations(cursor, batch, observed, kept, resolved))
-    _put(cursor, batch.company.company_id, resolved, {observed[row].epc for row in rejected})
+    _put(cursor, batch.company.company_id, resolved, {row: observed[row].epc for row in rejected})
     _open_observations(cursor, batch, observed, kept, resolved)
     recorded.counts["observed"] += len(kept)
     recorded.counts["movements"] += len(booked.rows)
@@ -352,9 +352,10 @@ def _observe(
     return aside
 
 
-def _put(cursor: Cursor, company_id: int, resolved: Resolved, except_epcs: set[str]) -> None:
-    """Where the tags are now, and what of the expected has come."""
-    places = [place for place in resolved.places if place.epc not in except_epcs]
+def _put(cursor: Cursor, company_id: int, resolved: Resolved, rejected: dict[int, str]) -> None:
+    """Where the tags are now, and what of the expected has come; rejected: {row: EPC} left no trace."""
+    stuck = set(rejected.values())
+    places = [place for place in resolved.places if place.epc not in stuck]
     if places:
         cursor.execute(
             statement("observed", "put_places"),
@@ -369,10 +370,14 @@ def _put(cursor: Cursor, company_id: int, resolved: Resolved, except_epcs: set[s
                 "confidence": [place.confidence for place in places],
             },
         )
-    if resolved.filled:
+    filled: Counter[int] = Counter()
+    for one in resolved.filled:
+        if one.source_row not in rejected:
+            filled[one.expectation_id] += one.qty
+    if filled:
         cursor.execute(
             statement("observed", "fill_expectations"),
-            {"company": company_id, "ids": list(resolved.filled), "qty": list(resolved.filled.values())},
+            {"company": company_id, "ids": list(filled), "qty": list(filled.values())},
         )
 
 

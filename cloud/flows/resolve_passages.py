@@ -114,6 +114,15 @@ class PlaceLeft:
     confidence: float
 
 
+@dataclass(frozen=True, slots=True)
+class Filled:
+    """What a movement takes of an expectation; source_row as in MovementColumns."""
+
+    expectation_id: int
+    qty: int
+    source_row: int
+
+
 @dataclass(slots=True)
 class Resolved:
     """What a batch of sightings comes to.
@@ -126,7 +135,7 @@ class Resolved:
     outcomes: dict[int, tuple[Outcome, uuid.UUID | None]]
     movements: MovementColumns
     places: list[PlaceLeft]
-    filled: dict[int, int]
+    filled: list["Filled"]
     gate_ids: dict[str, int]
 
 
@@ -346,7 +355,7 @@ class _Resolution:
 
     # ── What the verdicts do ──
 
-    def _act(self, verdicts: list[tuple[_Tag, Verdict]]) -> dict[int, int]:
+    def _act(self, verdicts: list[tuple[_Tag, Verdict]]) -> list[Filled]:
         doing = [(tag, verdict) for tag, verdict in verdicts if verdict.is_done]
         expected = _Expected.load(self._cursor, self._where, doing) if doing else _Expected({}, {})
         undone = [self._known[-v.sighting.key - 1].movement_id for _, v in verdicts if v.is_undone]
@@ -399,7 +408,7 @@ class _Resolution:
             _Move(
                 movement_id=_derived(known.movement_id, known.n), kind=known.kind, item=known.item, qty=known.qty,
                 from_id=known.to_id, to_id=known.from_id, party=known.party, document=known.document, price=NONE,
-                rate=1_000_000_000, value=-values[known.movement_id] if known.movement_id in values else NONE,
+                rate=1_000_000_000, value=-values.get(known.movement_id, 0) or NONE,
                 occurred_us=sighting.occurred_us, tags=0, gateway=known.gateway, epoch=known.epoch,
                 seq=known.seq, corrects=known.movement_id, source_row=NONE,
             )
@@ -453,7 +462,7 @@ class _Expectation:
 
 
 class _Expected:
-    """The open expectations of a batch, taken in order; `filled` sums up what was taken of each."""
+    """The open expectations of a batch, taken in order; `filled` says what each movement took."""
 
     def __init__(
         self, by_epc: dict[tuple[int, int, str], list[_Expectation]],
@@ -461,7 +470,7 @@ class _Expected:
     ) -> None:  # fmt: skip
         self._by_epc = by_epc
         self._by_item = by_item
-        self.filled: dict[int, int] = {}
+        self.filled: list[Filled] = []
 
     @classmethod
     def load(cls, cursor: Cursor, where: dict[str, Any], doing: list[tuple[_Tag, Verdict]]) -> "_Expected":
@@ -494,7 +503,7 @@ class _Expected:
         for one in candidates:
             if one.open > 0 and sighting.occurred_us <= one.until_us:
                 one.open -= qty
-                self.filled[one.expectation_id] = self.filled.get(one.expectation_id, 0) + qty
+                self.filled.append(Filled(one.expectation_id, qty, max(sighting.key, -1)))
                 return one
         return None
 

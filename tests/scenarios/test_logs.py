@@ -144,6 +144,8 @@ def test_a_cost_beyond_the_books_is_set_aside_and_the_rest_is_booked(warehouse: 
     assert numbers(warehouse) == [1]
     [(reason,)] = warehouse.fetch("SELECT reason FROM quarantine")
     assert "the books can hold" in reason
+    assert warehouse.fetch("SELECT done_micro FROM expectations") == [(0,)]
+    assert warehouse.fetch("SELECT count(*) FROM places") == [(1,)]
 
 
 def test_a_message_that_stays_unreadable_is_set_aside_under_its_numbers(warehouse: Warehouse) -> None:
