@@ -29,7 +29,7 @@ PROGRAM = "tallygate api"
 # A request takes milliseconds; what has not ended by then is a client that reads slowly.
 SHUTDOWN_TIMEOUT_S = 5
 RESTART_WAIT_S = 1.0
-FIRST_ACCESS_WAIT_S = 5.0
+FIRST_ACCESS_WAIT_S = 2.0
 
 log = logging.getLogger(__name__)
 

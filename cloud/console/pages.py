@@ -4,6 +4,7 @@ Nothing is open but the sign-in page and its static files. Pages load nothing fr
 inline script; templates escape everything, and the page's module builds its rows from text nodes.
 """
 
+import logging
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -41,6 +42,7 @@ PAGE_HEADERS = {
     "Vary": "Cookie, Accept-Language",
 }
 
+log = logging.getLogger(__name__)
 router = APIRouter(include_in_schema=False)
 _templates = Environment(
     loader=FileSystemLoader(HERE / "templates"), autoescape=True, undefined=StrictUndefined, trim_blocks=True
@@ -127,6 +129,7 @@ def sign_in_post(
     address = request.client.host if request.client else ""
     wait_s = throttle.take_try(name, address)
     if wait_s > 0:
+        log.warning("sign-in paused", extra={"address": address, "wait_s": round(wait_s)})
         return _sign_in_form(request, 429, "sign_in.too_many", name, int(wait_s) + 1)
     try:
         signed_in = sign_in.sign_in(request.app.state.pool, name, password) if _is_text(name) else None
@@ -134,8 +137,11 @@ def sign_in_post(
         throttle.forgive(name, address)
         return _sign_in_form(request, 503, "sign_in.busy", name, RETRY_AFTER_S)
     if signed_in is None:
+        # Without the name: people type their password there, and logs are read by many.
+        log.warning("sign-in refused", extra={"address": address})
         return _sign_in_form(request, 401, "sign_in.wrong", name)
     throttle.forgive(name, address)
+    log.info("signed in", extra={"address": address, "person_id": signed_in.person_id})
     answer = RedirectResponse("/", 303)
     visit.set_session(request, answer, signed_in.cookie)
     return answer
