@@ -11,6 +11,7 @@ from cloud.domain.access import Company
 from cloud.store import feeds
 from cloud.store.feeds import EntryRow, LineRow, MovementRow, Order, PassageRow, Reading
 from cloud.store.sql import statement
+from protocols.epc.sgtin import gtin_of
 
 NOUN = "live"
 
@@ -162,7 +163,12 @@ def read_picture(connection: psycopg.Connection, company: Company) -> Picture:
         counts=_all(connection, "counts", Counts, where | {"code": company.code})[0],
         gates=gates,
         gateways=_all(connection, "gateways", GatewayNow, where | {"limit": GATEWAYS_MAX}),
-        tagged_items=_all(connection, "tagged_items", TaggedItem, where | {"epcs": epcs}),
+        tagged_items=_all(
+            connection,
+            "tagged_items",
+            TaggedItem,
+            where | {"epcs": epcs, "gtins": [gtin_of(epc) for epc in epcs]},
+        ),
         passages=_newest(connection, feeds.PASSAGES, company, PASSAGES_MAX),
         movements=_newest(connection, feeds.MOVEMENTS, company, MOVEMENTS_MAX),
         balances=_all(connection, "balances", BalanceNow, where | {"limit": BALANCES_MAX}),

@@ -50,7 +50,11 @@ SELECT w.xid::text, o.lane, o.batch_no, o.row_no, o.movement_id, o.recorded_at, 
   LEFT JOIN gates a ON a.company_id = o.company_id AND a.gate_id = o.gate_id
   LEFT JOIN gateways g ON g.company_id = o.company_id AND g.gateway_id = o.gateway_id
   LEFT JOIN tags e ON e.company_id = o.company_id AND e.epc = o.epc
-  LEFT JOIN items i ON i.company_id = e.company_id AND i.item_id = e.item_id
+  -- A tag that carries its GTIN needs no registration: then its movement, of the same batch, knows the item.
+  LEFT JOIN LATERAL (SELECT m.item_id FROM movements m
+                      WHERE e.item_id IS NULL AND m.company_id = o.company_id AND m.movement_id = o.movement_id
+                        AND m.recorded_at = o.recorded_at LIMIT 1) v ON true
+  LEFT JOIN items i ON i.company_id = o.company_id AND i.item_id = coalesce(e.item_id, v.item_id)
  WHERE (w.xid, w.lane, w.batch_no, o.row_no)
        {beyond} (%(xid)s::xid8, %(lane)s::smallint, %(batch_no)s::bigint, %(row_no)s::integer)
    AND (%(gate)s::text IS NULL OR a.code = %(gate)s)

@@ -34,9 +34,12 @@ SELECT g.site, g.code, s.online, s.received_at, s.clock_us, s.status,
  WHERE g.company_id = %(company)s ORDER BY g.site, g.code LIMIT %(limit)s
 
 -- tagged_items --
--- What the tags that gates see are.
-SELECT t.epc, i.code, i.name_zh, i.name_en FROM tags t JOIN items i USING (company_id, item_id)
- WHERE t.company_id = %(company)s AND t.epc = ANY(%(epcs)s)
+-- What the tags that gates see are: by their registration, else by the GTIN that they carry.
+SELECT w.epc, i.code, i.name_zh, i.name_en
+  FROM unnest(%(epcs)s::text[], %(gtins)s::text[]) w (epc, gtin)
+  LEFT JOIN tags t ON t.company_id = %(company)s AND t.epc = w.epc
+  JOIN items i ON i.company_id = %(company)s
+              AND (i.item_id = t.item_id OR (t.item_id IS NULL AND i.gtin = w.gtin))
 
 -- balances --
 -- Stock where people look for it; the places beyond the company's walls are left out. `total` counts all.

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from cloud.domain.movement import Kind
+from protocols.epc.sgtin import encode, sgtin_of
 from tests.makers import epc
 
 RECEIPT = {
@@ -300,3 +301,17 @@ def test_gateways_show_how_far_their_logs_are(house: Any) -> None:
 def test_a_registered_tag_says_where_it_is(house: Any) -> None:
     tag = house.admin.get(f"/v1/tags/{epc(1)}").json()
     assert (tag["item"], tag["quantity"], tag["location"]) == ("BOLT", "10", "CUSTOMER")
+
+
+def test_a_tag_that_carries_its_gtin_shows_its_item_without_a_registration(own_house: Any) -> None:
+    gtin = "06901234000016"
+    assert own_house.admin.post("/v1/items", {"code": "TEA", "name_en": "Tea", "gtin": gtin}).status_code == 201
+    tag = encode(sgtin_of(gtin, 8, 7))
+    warehouse = own_house.warehouse
+    warehouse.log.passage(tag, "in", 6000)
+    warehouse.record(warehouse.log.message(len(warehouse.log.written)))
+    assert own_house.admin.get(f"/v1/tags/{tag}").status_code == 404
+    passage = own_house.admin.everything("/v1/passages", epc=tag)[0]
+    assert (passage["item"], passage["outcome"]) == ("TEA", "moved")
+    traced = own_house.admin.get(f"/v1/trace/{tag}").json()
+    assert (traced["tag"], traced["passages"][0]["item"]) == (None, "TEA")

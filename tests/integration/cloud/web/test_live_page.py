@@ -10,6 +10,7 @@ import pytest
 from playwright.sync_api import Browser, Page, expect, sync_playwright
 
 from cloud.domain.movement import Kind
+from protocols.epc.sgtin import encode, sgtin_of
 from tests.conftest import absent
 from tests.makers import epc
 from tests.web_house import PASSWORD, person_with_password
@@ -106,19 +107,23 @@ def test_tags_in_a_gate_are_shown_while_they_are_read(page: Page, own_house: Any
     sign_in(page, own_house)
     gate = page.locator(".gate-card").filter(has_text="dock-2")
     expect(gate).to_have_attribute("data-state", "never")
+    own_house.admin.post("/v1/items", {"code": "TEA", "name_en": "Green tea", "gtin": "06901234000016"})
+    tea = encode(sgtin_of("06901234000016", 8, 7))
     tags = [
+        {"epc": tea, "reads": 44, "antennas": [1], "peak_rssi_dbm": -45.0},
         {"epc": epc(2), "reads": 31, "antennas": [1, 2], "peak_rssi_dbm": -51.5},
         {"epc": "E2801170" + "0" * 16, "reads": 2, "antennas": [3], "peak_rssi_dbm": -70.0},
     ]
-    summary = {"schema": 1, "gate": "dock-2", "from_us": 1, "to_us": 2, "reads": 33, "tags_total": 2, "tags": tags}
+    summary = {"schema": 1, "gate": "dock-2", "from_us": 1, "to_us": 2, "reads": 77, "tags_total": 3, "tags": tags}
     own_house.owner.execute(
         "INSERT INTO gate_readings VALUES (%s, 'dock-2', now(), %s, 33)",
         [own_house.warehouse.company_id, json.dumps(summary)],
     )
     expect(gate).to_have_attribute("data-state", "reading")
-    expect(gate.locator("li").nth(0)).to_contain_text("Lamp")
-    expect(gate.locator("li").nth(0)).to_contain_text("31")
-    expect(gate.locator("li").nth(1)).to_contain_text("Unregistered tag")
+    expect(gate.locator("li").nth(0)).to_contain_text("Green tea")
+    expect(gate.locator("li").nth(1)).to_contain_text("Lamp")
+    expect(gate.locator("li").nth(1)).to_contain_text("31")
+    expect(gate.locator("li").nth(2)).to_contain_text("Unregistered tag")
     expect(gate).to_have_attribute("data-state", "quiet")  # nothing more is read, so it is no longer "now"
     expect(gate.locator("li")).to_have_count(0)
 
