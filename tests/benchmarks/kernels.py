@@ -1,4 +1,4 @@
-"""The costing kernel on one core beside a straightforward Python deque on the same stream."""
+"""The costing pass of live batches on one core beside a straightforward Python loop over the same streams."""
 
 import time
 from collections import deque
@@ -10,8 +10,9 @@ from cloud.domain.costing import kernels
 from cloud.domain.costing.pools import LastCosts, Layers, Pools, cost
 from tests.benchmarks.figure import Figure
 
-MOVEMENTS = 400_000
-PYTHON_MOVEMENTS = 100_000
+BATCH = 20_000  # ARCHITECTURE.md, "One transaction per batch"
+BATCHES = 20
+PEER = "a plain Python loop without entries and links"
 POOLS = 500
 
 
@@ -19,17 +20,27 @@ def measure_kernels() -> list[Figure]:
     """Movements a second through `cost`, entries and links included, and through the deque."""
     figures = []
     for name, method in (("fifo", kernels.FIFO), ("moving average", kernels.MOVING_AVERAGE)):
-        kernel = _rate(lambda n, method=method: _through_kernel(n, method), MOVEMENTS)
-        plain = _rate(_through_deque if method == kernels.FIFO else _through_average, PYTHON_MOVEMENTS)
-        figures.append(Figure(f"costing {name}, with links", kernel, "movements/s", "a plain Python loop", plain))
+        kernel = _rate(lambda n, method=method: _through_kernel(n, method))
+        plain = _rate(_through_deque if method == kernels.FIFO else _through_average)
+        figures.append(
+            Figure(
+                f"costing {name}, live batches",
+                kernel,
+                "movements/s",
+                "a plain Python loop without entries and links",
+                plain,
+            )
+        )
     return figures
 
 
-def _rate(work: Callable[[int], None], n: int) -> float:
+def _rate(work: Callable[[int], None]) -> float:
+    """Movements a second over batches as the live path costs them, arrays made anew for each."""
     work(1000)  # compiles
     began = time.perf_counter()
-    work(n)
-    return n / (time.perf_counter() - began)
+    for _ in range(BATCHES):
+        work(BATCH)
+    return BATCHES * BATCH / (time.perf_counter() - began)
 
 
 def _stream(n: int) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
