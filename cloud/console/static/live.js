@@ -191,16 +191,16 @@ const builders = {
   },
 
   movements() {
-    const columns = [[t("table.time"), "time"], [t("movements.kind"), "kind"], [t("movements.item"), "item"],
-      [t("movements.way"), "route"], [t("movements.quantity"), "number"]];
+    const columns = [[t("table.time"), "time"], [t("movements.kind"), "kind"],
+      [`${t("movements.item")} · ${t("movements.way")}`, "item"], [t("movements.quantity"), "number"]];
     return table("movements", columns, picture.movements.map((row) => ({
       key: row.id,
       cells: [
         timeCell(row.at),
         [el("span", {}, t("kind." + row.kind)), el("small", {}, [row.document, row.party].filter(Boolean).join(" · ")),
           ...(row.is_correction ? [chip(t("movements.correction"), "warn")] : []), ...chips(row)],
-        itemCell(row),
-        [el("span", {}, row.from ?? "?"), el("span", { class: "arrow", "aria-hidden": "true" }, " → "), el("span", {}, row.to ?? "?")],
+        [el("b", {}, row.item ?? "?"), el("span", { class: "name" }, named(row)),
+          el("small", {}, `${row.from ?? "?"} → ${row.to ?? "?"}`)],
         [el("b", {}, grouped(row.quantity)), el("small", {}, row.unit ?? "")],
       ],
     })), t("movements.none"));
