@@ -32,6 +32,8 @@ ANSWER_AGAIN_S = 1.0  # a gateway is told the same again at most this often
 RETRY_S = (0.5, 10.0)  # first wait and longest while the database is away
 
 APPLICATION = "tallygate ingest"
+# A batch holds one movement or 20,000: a plan kept from one would be wrong for the other.
+PLAN_EACH_TIME = "-c plan_cache_mode=force_custom_plan"
 
 Key = tuple[int, int]  # company_id, gateway_id
 Newest = dict[tuple[int, str], tuple[readings.GateReadings, int]]  # by company and gate, with all its reads
@@ -70,7 +72,9 @@ class Worker:
         """Until told to stop: work while the database is there, wait while it is not."""
         while not self.stop.is_set():
             try:
-                with psycopg.connect(self._dsn, autocommit=True, application_name=APPLICATION) as connection:
+                with psycopg.connect(
+                    self._dsn, autocommit=True, application_name=APPLICATION, options=PLAN_EACH_TIME
+                ) as connection:
                     self._begin(connection)
                     self._serve(connection)
             except psycopg.Error as error:
