@@ -38,5 +38,7 @@ def session_options() -> str:
         "lock_timeout": LOCK_TIMEOUT_MS,
         "idle_in_transaction_session_timeout": IDLE_IN_TRANSACTION_TIMEOUT_MS,
         "timezone": "UTC",
+        # One movement or 20,000 in an array: a plan kept from one would be wrong for the other.
+        "plan_cache_mode": "force_custom_plan",
     }
     return " ".join(f"-c {name}={value}" for name, value in settings.items())

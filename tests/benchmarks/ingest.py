@@ -43,7 +43,7 @@ MESSAGE = 500
 MESSAGES = 320  # 160,000 movements
 WARM_UP_MESSAGES = 16
 IN_FLIGHT = 40
-TIMEOUT_S = 300.0
+TIMEOUT_S = 90.0
 
 COPIED = (
     "observations", "movements", "cost_entries", "consumption_links", "journal_entries", "journal_lines",
@@ -122,17 +122,21 @@ def publish(host: str, port: int, passwords: dict[str, str], payloads: list[tupl
         client.username_pw_set(name, passwords[name])
         client.on_publish = lambda *_: room.release()
         client.max_inflight_messages_set(IN_FLIGHT)
+        joined = threading.Event()
+        client.on_connect = lambda *_, joined=joined: joined.set()
         client.connect(host, port)
         client.loop_start()
+        # What is published before the broker has answered may be sent out of order; nobody here sends again.
+        assert joined.wait(TIMEOUT_S)
         clients[number] = client
-    last = None
+    sent = []
     for number, payload in payloads:
         room.acquire()
-        last = clients[number].publish(
-            GatewayAddress("bench", "MAIN", f"gw-{number}").topic("movements"), payload, 1
+        sent.append(
+            clients[number].publish(GatewayAddress("bench", "MAIN", f"gw-{number}").topic("movements"), payload, 1)
         )
-    if last is not None:
-        last.wait_for_publish(TIMEOUT_S)
+    for message in sent:
+        message.wait_for_publish(TIMEOUT_S)
     for client in clients.values():
         client.disconnect()
         client.loop_stop()
