@@ -23,8 +23,8 @@ LOCKS = {"requirements.lock", "requirements-dev.lock"}
 
 # Spelled in pieces, so that this file does not hold what it looks for. Registries are reached by whatever
 # index an installation is given; a host name in a file would take that choice away.
-REGISTRIES = ["pypi" + ".org", "pythonhosted" + ".org", "registry.npmjs" + ".org", "files.python" + "hosted"]
-REGISTRIES += ["deb.debian" + ".org", "archive.ubuntu" + ".com", "--index" + "-url", "--extra-index" + "-url"]
+REGISTRIES = ["py" + "pi.org", "python" + "hosted.org", "registry." + "npmjs.org", "files.python" + "hosted"]
+REGISTRIES += ["deb." + "debian.org", "archive." + "ubuntu.com", "--index" + "-url", "--extra-index" + "-url"]
 # A folder of one developer's or one build machine; those of every system (/usr, /etc, /run, /tmp …) are fine.
 MACHINE_PATHS = re.compile(r"(?<![\w./-])/(?:home|work|Users|mnt|workspace|builds)/[\w.-]+")
 
