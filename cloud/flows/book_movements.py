@@ -196,6 +196,10 @@ class _Booking:
             move=np.concatenate([np.arange(n), entries.move[adjusting]]),
             step=np.concatenate([np.zeros(n, np.int64), entries.step[adjusting]]),
             day=np.concatenate([self.day, entry_day[adjusting]]),
+            # An adjustment is late when the period of what it corrects is locked by now.
+            tags=np.concatenate(
+                [self.moves.tags, np.where(entry_day[adjusting] != sources.day[layer], int(Tag.LATE), 0)]
+            ),
             corrects=corrects,
         )
         return headers, lines

@@ -31,6 +31,7 @@ class Headers:
     move: Int64
     step: Int64
     day: Int64
+    tags: Int64
     corrects: NDArray[np.uint8]
 
 
@@ -51,7 +52,7 @@ def write_entries(
         copy.integers("kind", moves.kind[move], 2),
         copy.dates("posting_date", headers.day[present]),
         copy.integers("period_id", period, 4),
-        copy.integers("tags", moves.tags[move], 2),
+        copy.integers("tags", headers.tags[present], 2),
         copy.raw("corrects", corrects, np.logical_not(corrects.any(axis=1))),
         copy.texts("document", [moves.document[m].encode() for m in move]),
         copy.times("recorded_at", np.full(n, batch.recorded_us)),

@@ -305,3 +305,26 @@ def test_a_tag_that_is_bound_stays_what_it_is(warehouse: Warehouse) -> None:
     with pytest.raises(CannotBind, match="BOLT"):
         bind_tag(warehouse.owner, warehouse.company_id, tag, warehouse.items["BOLT"], 5_000_000)
     assert bind_tag(warehouse.owner, warehouse.company_id, tag, warehouse.items["BOLT"], 10_000_000) == []
+
+
+def test_an_adjustment_of_a_locked_month_is_posted_behind_the_lock_and_says_so(warehouse: Warehouse) -> None:
+    """given 10 sold short in August; when August is locked and 10 @ 5.00 come; then 10.00 falls in September."""
+    known, sold, late = warehouse.tag(1), warehouse.tag(2), warehouse.tag(3)
+    august = -25 * 86_400
+    warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="4.00", epc=known)
+    warehouse.expect(Kind.SALES_SHIPMENT, "BOLT", 20)
+    warehouse.log.passage(known, "in", august)
+    warehouse.log.passage(known, "out", august + 60)
+    warehouse.log.passage(sold, "out", august + 120)
+    warehouse.record(warehouse.log.message())
+    warehouse.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id <= 202608")
+    warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="5.00", epc=late)
+    warehouse.log.passage(late, "in", 180)
+    warehouse.record(warehouse.log.message(4))
+    [(day, tags, amount)] = warehouse.fetch(
+        "SELECT e.posting_date::text, e.tags & 1, l.amount FROM journal_entries e"
+        " JOIN journal_lines l USING (company_id, source_id, step) JOIN accounts a USING (company_id, account_id)"
+        " WHERE e.step >= 2 AND a.role = 'cogs'"
+    )
+    assert (day, tags, amount) == ("2026-09-01", 1, 1000)
+    assert warehouse.accounts() == {"grni": -90.00, "cogs": 90.00}
