@@ -9,8 +9,9 @@ import psycopg
 import pytest
 
 from cloud.flows.record_batch import Lease, LeaseLost, Received, record_batch
+from cloud.store.sql import statement
 from protocols.wire import movement as wire
-from tests.makers import NOON_US, GatewayLog, Warehouse, pieces
+from tests.makers import NOON_US, GatewayLog, Warehouse, epc, pieces
 
 
 def write(warehouse: Warehouse, count: int) -> GatewayLog:
@@ -240,3 +241,26 @@ def test_a_dismissed_movement_stays_in_quarantine_with_the_reason(warehouse: War
     ]
     with pytest.raises(CannotResolve):
         dismiss_quarantined(warehouse.owner, warehouse.company_id, number, "Li Wei", "again")
+
+
+def test_a_batch_of_twenty_thousand_new_tags_is_one_transaction(warehouse: Warehouse) -> None:
+    """The largest batch there is, each tag seen for the first time."""
+    for number in range(1, 20_001):
+        warehouse.log.passage(epc(number), "in", number / 100)
+    recorded = warehouse.record(*pieces(warehouse.log, range(500, 20_000, 500)))
+    assert recorded.counts["observed"] == 20_000
+    assert warehouse.fetch("SELECT count(*) FROM batches") == [(1,)]
+
+
+def test_locking_the_tags_of_the_largest_batch_leaves_room_in_the_servers_lock_table(warehouse: Warehouse) -> None:
+    """64 locks a connection is PostgreSQL's default: a lock for each tag would end in `out of shared memory`."""
+    with warehouse.ingest.transaction():
+        epcs = [epc(number) for number in range(20_000)]
+        warehouse.ingest.execute(
+            statement("observed", "lock_epcs"), {"company": warehouse.company_id, "epcs": epcs}
+        )
+        held = warehouse.ingest.execute(
+            "SELECT count(*) FROM pg_locks WHERE locktype = 'advisory' AND pid = pg_backend_pid()"
+        ).fetchone()
+    assert held is not None
+    assert held[0] <= 256

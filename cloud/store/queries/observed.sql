@@ -28,9 +28,11 @@ SELECT epc, area_id, location_id, occurred_us FROM places
  WHERE company_id = %(company)s AND epc = ANY(%(epcs)s) ORDER BY epc FOR UPDATE
 
 -- lock_epcs --
--- A tag without a place has no row to lock; this lock stands for it until the transaction ends.
-SELECT pg_advisory_xact_lock(hashtextextended(%(company)s || '/' || epc, 0))
-  FROM (SELECT unnest(%(epcs)s::text[]) AS epc ORDER BY 1) sorted
+-- A tag without a place has no row to lock; one of 256 locks a company stands for it until the transaction ends.
+-- One lock a tag would fill the server's lock table (64 × max_connections) in a large batch; so few leave room
+-- for a batch in every lane.
+SELECT pg_advisory_xact_lock(hashtextextended('tags/' || %(company)s || '/' || bucket, 0))
+  FROM (SELECT DISTINCT hashtextextended(epc, 0) & 255 AS bucket FROM unnest(%(epcs)s::text[]) epc ORDER BY 1) sorted
 
 -- history --
 -- Known crossings of a tag from a moment on, each with what the books made of it: how many movements stand
