@@ -1,8 +1,10 @@
 """Movements of goods: their kinds, what may become of a sighting, and a batch of them as columns."""
 
+import hashlib
 from dataclasses import dataclass
 from enum import IntEnum, IntFlag
 from typing import Any
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -59,6 +61,14 @@ class Tag(IntFlag):
     LATE = 1
     CLOCK = 2
     UNCOSTED = 4
+
+
+def derived_id(source: bytes) -> UUID:
+    """A UUIDv8 (RFC 9562, section 5.8) of what it is derived from: the same source, the same id."""
+    raw = bytearray(hashlib.sha256(source).digest()[:16])
+    raw[6] = raw[6] & 0x0F | 0x80
+    raw[8] = raw[8] & 0x3F | 0x80
+    return UUID(bytes=bytes(raw))
 
 
 @dataclass(slots=True)

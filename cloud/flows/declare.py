@@ -14,7 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import psycopg
 
-from cloud.domain.movement import QTY_MAX, Kind, MovementColumns
+from cloud.domain.movement import QTY_MAX, Kind, MovementColumns, derived_id
 from cloud.flows.book_movements import book
 from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.sql import statement
@@ -82,7 +82,7 @@ def declare_movements(
             if bytes(found[0]) != digest:
                 raise RequestConflict(f"key {key!r} was used before with another payload")
             return DeclaredAnswer(found[1], replayed=True)
-        ids = [_movement_id(company_id, key, number) for number in range(len(rows))]
+        ids = [derived_id(f"{company_id}/{key}/{number}".encode()) for number in range(len(rows))]
         company = load_company(cursor, company_id)
         lane = hashlib.sha256(f"cloud/{company.code}/{key}".encode()).digest()[0] & 15
         batch = open_batch(cursor, company, lane, time.time_ns() // 1000, "cloud")
@@ -110,14 +110,6 @@ def _check(number: int, row: Declared) -> None:
         raise CannotBook(number, f"occurred: expected the years 829 … 3111, got {row.occurred_us} µs since 1970")
     if row.from_id == row.to_id:
         raise CannotBook(number, f"from and to are the same location, {row.from_id}")
-
-
-def _movement_id(company_id: int, key: str, number: int) -> uuid.UUID:
-    """A UUIDv8 (RFC 9562, section 5.8) of the request and the row: the same request has the same ids."""
-    raw = bytearray(hashlib.sha256(f"{company_id}/{key}/{number}".encode()).digest()[:16])
-    raw[6] = raw[6] & 0x0F | 0x80
-    raw[8] = raw[8] & 0x3F | 0x80
-    return uuid.UUID(bytes=bytes(raw))
 
 
 def _columns(rows: Sequence[Declared], ids: Sequence[uuid.UUID], batch_no: int) -> MovementColumns:

@@ -12,15 +12,15 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
-import numpy as np
 import psycopg
 
 from cloud.domain.batch import Batch, Company
 from cloud.domain.movement import QTY_MAX, Crossing, Outcome
+from cloud.domain.observation import Observed
 from cloud.flows.book_movements import NONE, book
-from cloud.flows.resolve_passages import Gate, Observed, Resolved, load_gates, resolve
-from cloud.store import copy
-from cloud.store.batches import close_batch, load_company, open_batch, place_in_batch
+from cloud.flows.resolve_passages import Gate, Resolved, load_gates, resolve
+from cloud.store.batches import close_batch, load_company, open_batch
+from cloud.store.observations import write_observations
 from cloud.store.sql import statement
 from protocols.wire.movement import Envelope, MovementObserved, MovementsDecoded, encode_movement
 
@@ -342,7 +342,9 @@ def _observe(
         aside.append(_Aside(0, uuid.UUID(int=0), 0, 0, f"correction: {booked.rejected[NONE]}", b""))
     kept = [row for row in range(len(observed)) if row not in rejected]
     batch.observed += len(kept)
-    batch.hashed.append(_write_observations(cursor, batch, observed, kept, resolved))
+    outcomes = [resolved.outcomes[row] for row in kept]
+    rows = [observed[row] for row in kept]
+    batch.hashed.append(write_observations(cursor, batch, rows, outcomes, resolved.gate_ids))
     _put(cursor, batch.company.company_id, resolved, {row: observed[row].epc for row in rejected})
     _open_observations(cursor, batch, observed, kept, resolved)
     recorded.counts["observed"] += len(kept)
@@ -395,45 +397,6 @@ def _open_observations(
                 "recorded_at": datetime.fromtimestamp(batch.recorded_us / 1e6, UTC),
             },
         )
-
-
-def _write_observations(
-    cursor: Cursor, batch: Batch, observed: list[Observed], kept: list[int], resolved: Resolved
-) -> np.ndarray:
-    rows = [observed[row] for row in kept]
-    outcomes = [resolved.outcomes[row] for row in kept]
-    n = len(rows)
-
-    def ids(values: Iterable[uuid.UUID]) -> np.ndarray:
-        return np.frombuffer(b"".join(value.bytes for value in values), np.uint8).reshape(n, 16)
-
-    def column(values: Iterable[int]) -> np.ndarray:
-        return np.fromiter(values, np.int64, n)
-
-    nobody = uuid.UUID(int=0)
-    columns = [
-        copy.constant("company_id", batch.company.company_id, 4, n),
-        copy.times("recorded_at", np.full(n, batch.recorded_us)),
-        copy.raw("movement_id", ids(seen.movement_id for seen in rows)),
-        copy.integers("gateway_id", column(seen.gateway_id for seen in rows), 4),
-        copy.raw("epoch", ids(seen.epoch for seen in rows)),
-        copy.integers("seq", column(seen.seq for seen in rows), 8),
-        copy.integers("gate_id", column(resolved.gate_ids[seen.gate] for seen in rows), 4),
-        copy.texts("epc", [seen.epc.encode() for seen in rows]),
-        copy.integers("direction", column(seen.direction for seen in rows), 2),
-        copy.floats("confidence", np.fromiter((seen.confidence for seen in rows), np.float64, n)),
-        copy.integers("occurred_us", column(seen.occurred_us for seen in rows), 8),
-        copy.integers("claimed_us", column(seen.claimed_us for seen in rows), 8),
-        copy.integers("outcome", column(outcome for outcome, _ in outcomes), 2),
-        copy.raw(
-            "winner",
-            ids(winner or nobody for _, winner in outcomes),
-            np.fromiter((winner is None for _, winner in outcomes), np.bool_, n),
-        ),
-        copy.texts("evidence", [seen.evidence for seen in rows]),
-        *place_in_batch(batch, n),
-    ]
-    return copy.write_hashed(cursor, "observations", columns, n)
 
 
 __all__ = ["Lease", "LeaseLost", "Received", "Recorded", "book_known", "book_late", "record_batch"]

@@ -5,7 +5,6 @@ matches what moved against the expectations, and hands out movements as columns,
 sightings whose verdict has changed. Nothing is written here but locks are taken.
 """
 
-import hashlib
 import uuid
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
@@ -17,20 +16,15 @@ import psycopg
 
 from cloud.domain.batch import Company
 from cloud.domain.crossing import Sighting, Verdict, walk
-from cloud.domain.movement import MICRO, Crossing, Kind, MovementColumns, Outcome, Tag
+from cloud.domain.ledger.chart import PHYSICAL_PLACES
+from cloud.domain.movement import MICRO, Crossing, Kind, MovementColumns, Outcome, Tag, derived_id
+from cloud.domain.observation import Observed
 from cloud.flows.book_movements import NONE
 from cloud.store.sql import statement
 from protocols.epc.sgtin import gtin_of
 
 Cursor = psycopg.Cursor
 
-_PHYSICAL = ("site", "zone", "bin")
-_DAY_US = 86_400_000_000
-
-# docs/postings.md "Times and order": a claim further ahead than this is a wrong clock; one further back than that
-# is too old to be booked by anybody but a person.
-CLOCK_AHEAD_US = 5 * 60 * 1_000_000
-TOO_OLD_US = 30 * _DAY_US
 
 # Where goods come from or go to beyond the gate, by the kind of movement.
 _BEYOND = {
@@ -42,39 +36,6 @@ _BEYOND = {
     Kind.TRANSFER_IN: "in_transit",
     Kind.SCRAP: "scrap",
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Observed:
-    """One passage as a gateway's log said it, checked for form. Times µs since 1970-01-01 UTC."""
-
-    movement_id: uuid.UUID
-    gateway_id: int
-    epoch: uuid.UUID
-    seq: int
-    gate: str
-    epc: str
-    direction: Crossing
-    confidence: float
-    claimed_us: int
-    received_us: int
-    qty_micro: int | None
-    evidence: bytes
-
-    @property
-    def has_wrong_clock(self) -> bool:
-        """Whether its claim lies too far ahead of its receipt to be believed."""
-        return self.claimed_us > self.received_us + CLOCK_AHEAD_US
-
-    @property
-    def is_too_old(self) -> bool:
-        """Whether it happened so long before its receipt that only a person may say why."""
-        return self.claimed_us < self.received_us - TOO_OLD_US
-
-    @property
-    def occurred_us(self) -> int:
-        """When it is ordered and dated."""
-        return self.received_us if self.has_wrong_clock else self.claimed_us
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +59,7 @@ class Gate:
     @property
     def is_internal(self) -> bool:
         """Whether both sides are the company's own floor."""
-        return self.inside_kind in _PHYSICAL and self.outside_kind in _PHYSICAL
+        return self.inside_kind in PHYSICAL_PLACES and self.outside_kind in PHYSICAL_PLACES
 
 
 @dataclass(frozen=True, slots=True)
@@ -510,12 +471,7 @@ class _Expected:
 
 def _derived(movement_id: uuid.UUID, made: int) -> uuid.UUID:
     """The id of the (made + 1)-th movement under this one: the first has its own."""
-    if made == 0:
-        return movement_id
-    raw = bytearray(hashlib.sha256(movement_id.bytes + made.to_bytes(4, "big")).digest()[:16])
-    raw[6] = raw[6] & 0x0F | 0x80
-    raw[8] = raw[8] & 0x3F | 0x80
-    return uuid.UUID(bytes=bytes(raw))
+    return movement_id if made == 0 else derived_id(movement_id.bytes + made.to_bytes(4, "big"))
 
 
 def _columns(moves: list[_Move]) -> MovementColumns:

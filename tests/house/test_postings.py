@@ -5,7 +5,7 @@ from pathlib import Path
 
 from cloud.domain.ledger.charts import ASBE, GENERIC_IFRS, POSTING_RULES
 from cloud.domain.movement import Kind
-from cloud.flows.resolve_passages import CLOCK_AHEAD_US, TOO_OLD_US
+from cloud.domain.observation import CLOCK_AHEAD_US, TOO_OLD_US
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PAGE = CHECKOUT / "docs/postings.md"

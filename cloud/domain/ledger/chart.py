@@ -17,7 +17,8 @@ PoolKey = tuple[int, int, int]  # site (0: the company), item, inventory account
 
 # The inventory account of goods, by the kind of place they lie in; places of the world have none.
 _ROLE_OF_PLACE = {"clarification": "clarification_stock", "in_transit": "in_transit"}
-_PHYSICAL = ("site", "zone", "bin")
+# Places on the company's own floor; goods there stand on the account of their class.
+PHYSICAL_PLACES = ("site", "zone", "bin")
 
 
 @dataclass(slots=True)
@@ -83,5 +84,5 @@ class Chart:
 
     def _pool_key(self, location: int, item: int) -> PoolKey | None:
         kind, site = self.locations[location]
-        role = self.items[item][0] if kind in _PHYSICAL else _ROLE_OF_PLACE.get(kind)
+        role = self.items[item][0] if kind in PHYSICAL_PLACES else _ROLE_OF_PLACE.get(kind)
         return None if role is None else (site, item, self.accounts[role])
