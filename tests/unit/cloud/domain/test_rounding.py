@@ -14,6 +14,7 @@ whole = st.one_of(
     st.integers(0, 20), st.integers(0, INT64_MAX), st.integers(2**31 - 3, 2**33), st.integers(2**62, INT64_MAX)
 )
 divisor = whole.map(lambda number: max(number, 1))
+magnitudes = st.integers(0, 63).flatmap(lambda bits: st.integers(0, 2**bits - 1))
 
 
 def half_up(numerator: int, denominator: int) -> int:
@@ -39,6 +40,43 @@ def test_muldiv_is_exact_or_says_that_it_overflows(a: int, b: int, c: int) -> No
     assert muldiv(a, b, c) == expected
     assert int(muldiv.py_func(a, b, c)) == expected
     assert muldiv_columns(np.array([a, 1]), np.array([b, 1]), np.array([c, 1])).tolist() == [expected, 1]
+
+
+def exact_muldiv(a: int, b: int, c: int) -> int:
+    exact = half_up(a * b, c)
+    return exact if exact <= INT64_MAX else OVERFLOW
+
+
+@given(magnitudes, magnitudes, magnitudes.map(lambda number: max(number, 1)))
+def test_muldiv_is_exact_for_factors_of_every_length(a: int, b: int, c: int) -> None:
+    expected = exact_muldiv(a, b, c)
+    assert muldiv(a, b, c) == expected
+    assert int(muldiv.py_func(a, b, c)) == expected
+
+
+@given(
+    st.sampled_from([50, 61, 62, 63]),
+    st.sampled_from([1, 2, 3, 2**20, 2**48 - 1, 2**49, 2**49 + 1, 2**61 - 1, 2**61, 2**61 + 1, 2**63 - 1]),
+    st.integers(-4, 4),
+    st.integers(1, INT64_MAX),
+)
+def test_muldiv_is_exact_on_both_sides_of_where_its_ways_part(bits: int, c: int, near: int, b: int) -> None:
+    """a is such that the quotient lies about 2 to the power of `bits`, which is where a guard stands."""
+    a = min(max(((2**bits + near) * c + c // 2) // b + near, 0), INT64_MAX)
+    assert muldiv(a, b, c) == exact_muldiv(a, b, c)
+    assert muldiv(b, a, c) == exact_muldiv(b, a, c)
+
+
+def test_muldiv_is_exact_in_a_sweep_too_long_for_examples() -> None:
+    """200,000 triples of random lengths through the column form, every one against Python's integers."""
+    chance = np.random.default_rng(20261)
+    columns = [chance.integers(0, INT64_MAX, 200_000) >> chance.integers(0, 63, 200_000) for _ in range(3)]
+    columns[2] = np.maximum(columns[2], 1)
+    found = muldiv_columns(*columns).tolist()
+    wrong = [
+        row for *row, got in zip(*(c.tolist() for c in columns), found, strict=True) if exact_muldiv(*row) != got
+    ]
+    assert wrong == []
 
 
 @given(st.integers(0, 2**40), st.integers(1, 2**20))
