@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
 import psycopg
 
 from cloud.domain.catalog import BoundTag, Expectation, Item
@@ -15,6 +16,8 @@ from cloud.domain.movement import MICRO, Crossing, Kind
 from cloud.flows.record_batch import Lease, Received, Recorded, record_batch
 from cloud.flows.set_up_company import CompanyDescription, apply_description
 from cloud.flows.verify import verify
+from cloud.store import copy
+from cloud.store.batches import close_batch, load_company, open_batch, place_in_batch
 from cloud.store.master import add_expectations, item_ids, locations, put_tags
 from protocols.wire import movement as wire
 
@@ -140,6 +143,37 @@ def make_warehouse(owner: psycopg.Connection, ingest: psycopg.Connection) -> War
     return Warehouse(
         owner, ingest, company_id, places, item_ids(owner, company_id), {row[0]: (row[1], row[2]) for row in rows}
     )
+
+
+def append_value_event(warehouse: Warehouse) -> None:
+    """A value event that changes nothing, with its allowance entry, in a batch of their own."""
+    with warehouse.owner.transaction(), warehouse.owner.cursor() as cursor:
+        company = load_company(cursor, warehouse.company_id)
+        batch = open_batch(cursor, company, 3, warehouse.clock_us, "test")
+        event = copy.raw("event_id", np.frombuffer(uuid.uuid4().bytes, np.uint8).reshape(1, 16))
+        [(pool,)] = warehouse.fetch("SELECT min(pool_id) FROM cost_pools")
+        columns = [
+            copy.constant("company_id", company.company_id, 4, 1),
+            copy.times("recorded_at", np.array([batch.recorded_us])), event,
+            copy.constant("kind", Kind.WRITE_DOWN, 2, 1), copy.constant("pool_id", pool, 8, 1),
+            copy.integers("item_id", np.zeros(1, np.int64), 4, np.ones(1, np.bool_)),
+            copy.raw("original_id", np.zeros((1, 16), np.uint8), np.ones(1, np.bool_)),
+            copy.constant("value_micro", 0, 8, 1),
+            copy.integers("period_id", np.zeros(1, np.int64), 4, np.ones(1, np.bool_)),
+            copy.constant("dimension_id", 0, 4, 1),
+            copy.integers("party_id", np.zeros(1, np.int64), 4, np.ones(1, np.bool_)),
+            copy.texts("document", [b""]), copy.texts("reason", [b"for the test"]),
+            copy.constant("occurred_us", NOON_US, 8, 1), *place_in_batch(batch, 1),
+        ]  # fmt: skip
+        batch.hashed.append(copy.write_hashed(cursor, "value_events", columns, 1))
+        columns = [
+            copy.constant("company_id", company.company_id, 4, 1), copy.raw("movement_id", event.fixed),
+            copy.constant("step", 0, 2, 1), copy.constant("pool_id", pool, 8, 1), copy.constant("value", 0, 8, 1),
+            copy.constant("posted", 0, 8, 1), copy.dates("posting_date", np.array([20_000])),
+            *place_in_batch(batch, 1),
+        ]  # fmt: skip
+        batch.hashed.append(copy.write_hashed(cursor, "allowance_entries", columns, 1))
+        close_batch(cursor, batch)
 
 
 @dataclass(slots=True)

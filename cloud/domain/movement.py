@@ -18,7 +18,7 @@ Bytes16 = NDArray[np.uint8]  # shape (n, 16): UUIDs as their bytes
 
 
 class Kind(IntEnum):
-    """Why goods moved. The numbers are those of the table movement_kinds."""
+    """Why goods moved, or why their cost changed without it. The numbers are those of the table movement_kinds."""
 
     PURCHASE_RECEIPT = 1
     SUPPLIER_RETURN = 2
@@ -33,6 +33,26 @@ class Kind(IntEnum):
     UNEXPLAINED_IN = 11
     UNEXPLAINED_OUT = 12
     INTERNAL_MOVE = 13
+    PRODUCTION_ISSUE = 14
+    PRODUCTION_RECEIPT = 15
+    PRODUCTION_START = 16
+    PRODUCTION_END = 17
+    # Value events: no goods move.
+    PRICE_CORRECTION = 30
+    LANDED_COST = 31
+    LABOUR = 32
+    OVERHEAD = 33
+    WRITE_DOWN = 34
+    STANDARD_CHANGE = 35
+    METHOD_CHANGE = 36
+    PERIOD_SETTLEMENT = 37
+    RECOSTING = 38
+    REVALUATION = 39
+
+    @property
+    def moves_goods(self) -> bool:
+        """Whether this is a kind of movement; the others are kinds of value events and of their entries."""
+        return self < Kind.PRICE_CORRECTION
 
 
 class Outcome(IntEnum):
@@ -90,6 +110,8 @@ class MovementColumns:
     gateway, seq  int64[n]; gateway 0 is the cloud's own log
     epoch         uint8[n, 16]
     corrects      uint8[n, 16], all zero where nothing is corrected
+    lot           int64[n], lot_id or 0
+    original      uint8[n, 16], the movement that this one returns; all zero where none is named
     source_row    int64[n], row of the batch's input this came from
     """
 
@@ -110,6 +132,8 @@ class MovementColumns:
     seq: Int64
     epoch: Bytes16
     corrects: Bytes16
+    lot: Int64
+    original: Bytes16
     source_row: Int64
 
     def __len__(self) -> int:

@@ -100,6 +100,8 @@ def declare_movements(
 
 
 def _check(number: int, row: Declared) -> None:
+    if not row.kind.moves_goods:
+        raise CannotBook(number, f"kind: {row.kind.name.lower()} is no movement of goods but a value event")
     if not 1 <= row.qty_micro <= QTY_MAX:
         raise CannotBook(number, f"quantity: expected 1 … {QTY_MAX} × 10⁻⁶, got {row.qty_micro}")
     if row.price_micro is not None and not 0 <= row.price_micro < 2**62:
@@ -137,5 +139,7 @@ def _columns(rows: Sequence[Declared], ids: Sequence[uuid.UUID], batch_no: int) 
         seq=np.arange(n) + batch_no * MAX_ROWS,
         epoch=np.zeros((n, 16), np.uint8),
         corrects=np.zeros((n, 16), np.uint8),
+        lot=np.zeros(n, np.int64),
+        original=np.zeros((n, 16), np.uint8),
         source_row=np.arange(n),
     )

@@ -502,5 +502,7 @@ def _columns(moves: list[_Move]) -> MovementColumns:
         seq=column("seq"),
         epoch=ids(move.epoch for move in moves),
         corrects=ids(move.corrects or nothing for move in moves),
+        lot=np.zeros(n, np.int64),
+        original=np.zeros((n, 16), np.uint8),
         source_row=column("source_row"),
     )

@@ -184,6 +184,8 @@ def write_cost_entries(
         copy.integers("posted", entries.posted, 8),
         copy.raw("corrects", corrects, np.asarray(entries.layer == NONE)),
         copy.dates("posting_date", day),
+        copy.integers("counter_account", np.zeros(n, np.int64), 4, np.ones(n, np.bool_)),
+        copy.raw("journal_id", np.zeros((n, 16), np.uint8), np.ones(n, np.bool_)),
         *place_in_batch(batch, n),
     ]
     batch.hashed.append(copy.write_hashed(cursor, "cost_entries", columns, n))

@@ -36,6 +36,8 @@ def write_movements(cursor: Cursor, batch: Batch, moves: MovementColumns) -> NDA
         copy.integers("gateway_id", moves.gateway, 4),
         copy.raw("epoch", moves.epoch),
         copy.integers("seq", moves.seq, 8),
+        copy.integers("lot_id", moves.lot, 4),
+        copy.raw("original_id", moves.original, np.logical_not(moves.original.any(axis=1))),
         *place_in_batch(batch, n),
     ]
     return copy.write_hashed(cursor, "movements", columns, n)

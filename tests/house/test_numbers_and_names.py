@@ -8,7 +8,7 @@ import psycopg
 import pytest
 
 from cloud.domain.access import Role, Scope
-from cloud.domain.costing.pools import METHODS
+from cloud.domain.costing.methods import NAMES, Method
 from cloud.domain.movement import Crossing, Kind, Outcome, Tag
 from cloud.flows.verify import APPEND_ONLY, HASHED
 from edge.readings import Direction
@@ -47,7 +47,8 @@ def test_roles_of_people_are_those_of_the_code(connection: psycopg.Connection) -
 
 
 def test_costing_methods_are_those_of_the_kernels(connection: psycopg.Connection) -> None:
-    assert allowed(connection, "items", "method") == set(METHODS)
+    assert allowed(connection, "items", "method") == set(NAMES)
+    assert allowed(connection, "companies", "default_method") == set(NAMES)
 
 
 def test_every_table_that_the_promises_call_append_only_refuses(connection: psycopg.Connection) -> None:
@@ -72,6 +73,6 @@ def test_directions_of_the_wire_have_a_number_in_the_books() -> None:
     assert said == {member.name.lower() for member in Crossing}
 
 
-@pytest.mark.parametrize("names", [Kind, Outcome, Crossing, Tag, Role, Scope])
+@pytest.mark.parametrize("names", [Kind, Outcome, Crossing, Tag, Role, Scope, Method])
 def test_no_two_names_share_a_number(names: type[Enum]) -> None:
     assert len(names.__members__) == len({member.value for member in names})

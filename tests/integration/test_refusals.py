@@ -13,7 +13,7 @@ from psycopg import errors, sql
 from cloud.domain.movement import Kind
 from cloud.flows.verify import APPEND_ONLY
 from cloud.store.migrate import SERVICE_ROLES
-from tests.makers import Warehouse, make_warehouse
+from tests.makers import Warehouse, append_value_event, make_warehouse
 
 pytestmark = pytest.mark.editions
 
@@ -67,6 +67,7 @@ def fill(warehouse: Warehouse) -> None:
     warehouse.owner.execute(
         "INSERT INTO incarnations (incarnation, cluster, reason) VALUES (1, 'x', 'first start')"
     )
+    append_value_event(warehouse)
 
 
 def changes(connection: psycopg.Connection, table: str) -> dict[str, sql.Composed]:
@@ -174,7 +175,7 @@ def test_lines_without_any_entry_are_refused(doors: Doors, role: str) -> None:
 
 @pytest.mark.parametrize("role", WRITERS)
 @pytest.mark.parametrize("account", ["goods", "raw_material", "in_transit", "clarification_stock", "grni",
-                                     "clarification", "rounding"])  # fmt: skip
+                                     "clarification", "rounding", "wip", "allowance"])  # fmt: skip
 def test_a_manual_line_on_a_control_account_is_refused(doors: Doors, role: str, account: str) -> None:
     connection, source = doors.roles[role], uuid.uuid4()
     [(number,)] = doors.warehouse.fetch("SELECT number FROM accounts WHERE role = %s", account)
@@ -213,6 +214,12 @@ def test_the_number_of_the_transaction_cannot_be_forged(doors: Doors, role: str,
     forged = sql.SQL("INSERT INTO {0} ({1}) SELECT {1} FROM {0}").format(sql.Identifier(table), listed)
     with pytest.raises(errors.InsufficientPrivilege, match=f"permission denied for table {table}"):
         doors.roles[role].execute(forged)
+
+
+@pytest.mark.parametrize("role", WRITERS)
+def test_no_service_says_what_a_batchs_digests_cover(doors: Doors, role: str) -> None:
+    with pytest.raises(errors.InsufficientPrivilege, match="permission denied for table batches"):
+        doors.roles[role].execute("INSERT INTO batches (company_id, lane, batch_no, layout) VALUES (1, 15, 1, 1)")
 
 
 # ── Roles ──

@@ -14,7 +14,7 @@ from cloud.checks import verify as program
 from cloud.domain.movement import MICRO, Kind
 from cloud.flows.declare import Declared, declare_movements
 from cloud.flows.verify import HASHED, PROMISES, Check, verify
-from tests.makers import NOON_US, SECOND_US, GatewayLog, Warehouse, make_warehouse
+from tests.makers import NOON_US, SECOND_US, GatewayLog, Warehouse, append_value_event, make_warehouse
 
 HASHED_TABLES = (*HASHED, "journal_lines")
 
@@ -67,9 +67,9 @@ class Books:
 
 
 KEPT = (
-    "observations", "movements", "cost_entries", "consumption_links", "journal_entries", "journal_lines", "batches",
-    "lane_heads", "balances", "cost_pools", "cost_layers", "turnovers", "gateway_logs", "cloud_requests", "quarantine",
-    "log_losses", "places",
+    "observations", "movements", "value_events", "cost_entries", "allowance_entries", "consumption_links",
+    "journal_entries", "journal_lines", "batches", "lane_heads", "balances", "cost_pools", "cost_layers", "turnovers",
+    "gateway_logs", "cloud_requests", "quarantine", "log_losses", "places",
 )  # fmt: skip
 
 
@@ -116,6 +116,7 @@ def play(warehouse: Warehouse) -> None:
     declare_movements(warehouse.owner, warehouse.company_id, shipments, "short", b"1" * 32)
     receipts = [declared(warehouse, Kind.PURCHASE_RECEIPT, "SUPPLIER", "STORE", 40, 8100, price_micro=4_333_333)]
     declare_movements(warehouse.owner, warehouse.company_id, receipts, "settled", b"2" * 32)
+    append_value_event(warehouse)
     warehouse.check()
 
 
@@ -239,6 +240,15 @@ FOUND = [
         1,
         "stand twice",
     ),
+    ("a movement of a lot that is none", ["UPDATE movements SET lot_id = 99"], 5, "without their source"),
+    ("a value event is gone", ["DELETE FROM value_events"], 5, "without their source"),
+    (
+        "an allowance",
+        ["UPDATE cost_pools SET allowance = minor_unit, allowance_posted = 1 WHERE qty > 0"],
+        2,
+        "allowance = its entries",
+    ),
+    ("an allowance entry", ["UPDATE allowance_entries SET value = value + 1"], 2, "allowance = its entries"),
     ("a movement is gone", ["DELETE FROM movements WHERE kind = 3"], 5, "without their source"),
     ("a promised movement is gone", ["DELETE FROM movements WHERE gateway_id = 0"], 1, "promised to requests"),
     ("what was set aside is gone", ["DELETE FROM quarantine"], 1, "numbers of"),

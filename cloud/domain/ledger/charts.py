@@ -16,10 +16,10 @@ from cloud.domain.ledger.posting import POOL, PostingRule
 from cloud.domain.movement import Kind
 
 # Goods stand on these: the ledger's side of "stock value = ledger".
-STOCK_ROLES = ("raw_material", "goods", "in_transit", "clarification_stock")
+STOCK_ROLES = ("raw_material", "goods", "in_transit", "clarification_stock", "wip")
 
 # Written only by their movements or sub-ledger documents, never by hand (GLOSSARY.md, control account).
-CONTROL_ROLES = frozenset((*STOCK_ROLES, "grni", "clarification", "rounding"))
+CONTROL_ROLES = frozenset((*STOCK_ROLES, "grni", "clarification", "rounding", "allowance"))
 
 
 class UnknownProfile(ValueError):
@@ -53,6 +53,15 @@ ASBE = (
     Account("price_difference", "640191", "主营业务成本——进货价差", "Purchase price differences"),
     Account("rounding", "660391", "财务费用——尾差", "Rounding differences"),
     Account("loss", "6711", "营业外支出", "Losses of goods"),
+    Account("wip", "5001", "生产成本", "Work in progress"),
+    Account("allowance", "1471", "存货跌价准备", "Allowance for inventory write-downs"),
+    Account("absorbed", "5101", "制造费用", "Labour, energy and overhead absorbed"),
+    Account("ppv", "1404", "材料成本差异", "Purchase price variance"),
+    Account("usage_variance", "640192", "主营业务成本——用量差异", "Usage variance"),
+    Account("production_variance", "640193", "主营业务成本——生产差异", "Production variance"),
+    Account("revaluation", "640194", "主营业务成本——存货重估", "Revaluation of stock"),
+    Account("write_down", "6701", "资产减值损失", "Write-downs of inventory"),
+    Account("landed_clearing", "220202", "应付账款——采购费用暂估", "Landed cost not invoiced"),
 )
 
 GENERIC_IFRS = (
@@ -67,6 +76,15 @@ GENERIC_IFRS = (
     Account("price_difference", "5100", "进货价差", "Purchase price differences"),
     Account("rounding", "5900", "尾差", "Rounding differences"),
     Account("loss", "5910", "存货损失", "Losses of goods"),
+    Account("wip", "1350", "在产品", "Work in progress"),
+    Account("allowance", "1360", "存货跌价准备", "Allowance for inventory write-downs"),
+    Account("absorbed", "5800", "已吸收制造费用", "Labour, energy and overhead absorbed"),
+    Account("ppv", "5200", "采购价格差异", "Purchase price variance"),
+    Account("usage_variance", "5210", "用量差异", "Usage variance"),
+    Account("production_variance", "5220", "生产差异", "Production variance"),
+    Account("revaluation", "5230", "存货重估差异", "Revaluation of stock"),
+    Account("write_down", "5920", "存货跌价损失", "Write-downs of inventory"),
+    Account("landed_clearing", "2120", "暂估采购费用", "Landed cost not invoiced"),
 )
 
 # The page for people is docs/postings.md. Amounts are at cost; a receipt's other side is
@@ -85,7 +103,21 @@ _ROLES = (  # kind, debit, credit
     (Kind.UNEXPLAINED_IN, POOL, "clarification"),
     (Kind.UNEXPLAINED_OUT, "clarification", POOL),
     (Kind.INTERNAL_MOVE, POOL, POOL),
+    (Kind.PRODUCTION_ISSUE, POOL, POOL),
+    (Kind.PRODUCTION_RECEIPT, POOL, POOL),
+    (Kind.PRODUCTION_START, POOL, "production_variance"),
+    (Kind.PRODUCTION_END, "production_variance", POOL),
+    (Kind.PRICE_CORRECTION, POOL, "grni"),
+    (Kind.LANDED_COST, POOL, "landed_clearing"),
+    (Kind.LABOUR, POOL, "absorbed"),
+    (Kind.OVERHEAD, POOL, "absorbed"),
+    (Kind.WRITE_DOWN, "write_down", "allowance"),
+    (Kind.STANDARD_CHANGE, POOL, "revaluation"),
+    (Kind.METHOD_CHANGE, POOL, "revaluation"),
+    (Kind.REVALUATION, POOL, "revaluation"),
 )
+# Their entries follow the accounts of what they correct.
+WITHOUT_RULE = frozenset({Kind.PERIOD_SETTLEMENT, Kind.RECOSTING})
 POSTING_RULES = tuple(
     PostingRule(kind, item_class=None, site_id=None, debit_role=debit, credit_role=credit, priority=0)
     for kind, debit, credit in _ROLES

@@ -10,8 +10,8 @@ GRANT SELECT ON ALL TABLES IN SCHEMA public TO tallygate_ingest, tallygate_api, 
 REVOKE SELECT ON people, api_keys, sessions FROM tallygate_ingest, tallygate_read;
 
 -- The batch: what is appended, column by column where a default must not be forged (xid).
-GRANT INSERT ON observations, movements, cost_entries, consumption_links, journal_lines, quarantine, log_losses,
-    quarantine_resolutions TO tallygate_ingest, tallygate_api;
+GRANT INSERT ON observations, movements, value_events, cost_entries, allowance_entries, consumption_links,
+    journal_lines, quarantine, log_losses, quarantine_resolutions TO tallygate_ingest, tallygate_api;
 GRANT INSERT (company_id, source_id, step, origin, kind, posting_date, period_id, tags, corrects, document,
               recorded_at, lane, batch_no, row_no, digest)
     ON journal_entries TO tallygate_ingest, tallygate_api;
@@ -26,6 +26,9 @@ GRANT INSERT, UPDATE, DELETE ON cost_layers, open_observations TO tallygate_inge
 GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, item_costs, turnovers, lane_heads
     TO tallygate_ingest, tallygate_api;
 GRANT UPDATE (done_micro) ON expectations TO tallygate_ingest, tallygate_api;
+-- A tag that carries its own serial number is a lot when a gate first sees it.
+GRANT INSERT ON lots TO tallygate_ingest, tallygate_api;
+GRANT UPDATE (settled_at) ON periods TO tallygate_ingest, tallygate_api;
 
 -- Ingest alone: leases, what gates see now, who nobody registered, restores.
 GRANT INSERT, UPDATE ON lane_leases, gate_readings, gateway_status, unknown_gateways TO tallygate_ingest;
@@ -35,6 +38,8 @@ GRANT INSERT ON incarnations TO tallygate_ingest;
 GRANT INSERT, UPDATE ON items, locations, parties, tags, gates, gateways TO tallygate_api;
 GRANT INSERT ON expectations, cloud_requests TO tallygate_api;
 GRANT UPDATE (open_until, note) ON expectations TO tallygate_api;
+GRANT INSERT, UPDATE ON work_orders, work_order_components, dimension_sets TO tallygate_api;
+GRANT INSERT, UPDATE, DELETE ON allocation_rules TO tallygate_api;
 GRANT INSERT, UPDATE ON people, api_keys TO tallygate_api;
 GRANT INSERT, DELETE ON person_roles TO tallygate_api;
 GRANT INSERT, UPDATE, DELETE ON sessions TO tallygate_api;

@@ -48,12 +48,16 @@ SELECT count(*), coalesce(sum(abs(difference)), 0) FROM (
  WHERE difference <> 0
 
 -- pools --
--- Promise 2: every pool against its cost entries, its layers, and its own rounding.
+-- Promise 2: every pool against its cost entries, its layers, its allowance's entries, and its own rounding.
 SELECT count(*), coalesce(sum(abs(p.qty - coalesce(e.qty, 0)) + abs(p.value - coalesce(e.value, 0)) +
                               abs(p.posted - coalesce(e.posted, 0)) + abs(p.qty - coalesce(l.qty, 0)) +
                               abs(p.value - coalesce(l.value, 0)) +
-                              abs(p.posted - round(p.value::numeric / p.minor_unit))), 0)
+                              abs(p.posted - round(p.value::numeric / p.minor_unit)) +
+                              abs(p.allowance - coalesce(w.value, 0)) +
+                              abs(p.allowance_posted - coalesce(w.posted, 0))), 0)
   FROM cost_pools p
+  LEFT JOIN (SELECT company_id, pool_id, sum(value) AS value, sum(posted) AS posted
+               FROM allowance_entries GROUP BY 1, 2) w USING (company_id, pool_id)
   LEFT JOIN (SELECT company_id, pool_id, sum(qty) AS qty, sum(value) AS value, sum(posted) AS posted
                FROM cost_entries GROUP BY 1, 2) e USING (company_id, pool_id)
   LEFT JOIN (SELECT company_id, pool_id, sum(qty_left) AS qty, sum(value_left) AS value
@@ -61,6 +65,7 @@ SELECT count(*), coalesce(sum(abs(p.qty - coalesce(e.qty, 0)) + abs(p.value - co
  WHERE p.qty <> coalesce(e.qty, 0) OR p.value <> coalesce(e.value, 0) OR p.posted <> coalesce(e.posted, 0)
     OR p.qty <> coalesce(l.qty, 0) OR p.value <> coalesce(l.value, 0)
     OR p.posted <> round(p.value::numeric / p.minor_unit) OR (p.qty = 0 AND p.value <> 0)
+    OR p.allowance <> coalesce(w.value, 0) OR p.allowance_posted <> coalesce(w.posted, 0)
 
 -- pool_goods --
 -- Promise 2: what lies at the places of a pool against what the pool holds.
@@ -69,10 +74,13 @@ SELECT count(*), coalesce(sum(abs(coalesce(b.qty, 0) - coalesce(p.qty, 0))), 0)
           FROM balances b
           JOIN locations l USING (company_id, location_id)
           JOIN items i USING (company_id, item_id)
+          LEFT JOIN work_orders w USING (company_id, location_id)
           JOIN accounts a ON a.company_id = b.company_id
                          AND a.role = CASE l.kind WHEN 'clarification' THEN 'clarification_stock'
-                                                  WHEN 'in_transit' THEN 'in_transit' ELSE i.item_class END
+                                                  WHEN 'in_transit' THEN 'in_transit'
+                                                  WHEN 'work_order' THEN 'wip' ELSE i.item_class END
          WHERE l.kind IN ('site', 'zone', 'bin', 'clarification', 'in_transit')
+            OR w.item_id = b.item_id  -- what the order makes; its components are used up there
          GROUP BY 1, 2, 3, 4) b
   FULL JOIN (SELECT company_id, site_id, item_id, account_id, sum(qty) AS qty FROM cost_pools GROUP BY 1, 2, 3, 4) p
        USING (company_id, site_id, item_id, account_id)
@@ -84,7 +92,7 @@ SELECT c.code, c.currency, c.minor_digits, coalesce(p.posted, 0)::bigint, coales
   FROM companies c
   LEFT JOIN (SELECT company_id, sum(posted) AS posted FROM cost_pools GROUP BY 1) p USING (company_id)
   LEFT JOIN (SELECT l.company_id, sum(l.amount) AS amount FROM journal_lines l JOIN accounts a USING (company_id, account_id)
-              WHERE a.role IN ('raw_material', 'goods', 'in_transit', 'clarification_stock') GROUP BY 1) j USING (company_id)
+              WHERE a.role IN ('raw_material', 'goods', 'in_transit', 'clarification_stock', 'wip') GROUP BY 1) j USING (company_id)
  ORDER BY c.code
 
 -- accounts --
@@ -94,7 +102,7 @@ SELECT count(*), coalesce(sum(abs(coalesce(p.posted, 0) - coalesce(j.amount, 0))
   LEFT JOIN (SELECT company_id, account_id, sum(posted) AS posted FROM cost_pools GROUP BY 1, 2) p USING (company_id, account_id)
   LEFT JOIN (SELECT company_id, account_id, sum(amount) AS amount FROM journal_lines GROUP BY 1, 2) j
        USING (company_id, account_id)
- WHERE a.role IN ('raw_material', 'goods', 'in_transit', 'clarification_stock')
+ WHERE a.role IN ('raw_material', 'goods', 'in_transit', 'clarification_stock', 'wip')
    AND coalesce(p.posted, 0) <> coalesce(j.amount, 0)
 
 -- entries --
@@ -147,20 +155,31 @@ SELECT h.company_id, h.lane, h.batch_no, h.head FROM lane_heads h ORDER BY 1, 2
 
 -- batches --
 -- Promise 3: the links in order.
-SELECT company_id, lane, batch_no, previous, head FROM batches ORDER BY company_id, lane, batch_no
+SELECT company_id, lane, batch_no, previous, head, layout FROM batches ORDER BY company_id, lane, batch_no
 
 -- copy_movements --
 -- The rows exactly as they were hashed, with the digest behind them.
 COPY (SELECT company_id, recorded_at, movement_id, kind, item_id, qty_micro, from_id, to_id, party_id, document,
-             price_micro, rate_nano, value_micro, corrects, tags, occurred_us, gateway_id, epoch, seq, lane, batch_no,
-             row_no, digest
+             price_micro, rate_nano, value_micro, corrects, tags, occurred_us, gateway_id, epoch, seq, lot_id,
+             original_id, lane, batch_no, row_no, digest
         FROM movements ORDER BY company_id, lane, batch_no, row_no) TO STDOUT (FORMAT BINARY)
 
 -- copy_cost_entries --
 -- The same.
-COPY (SELECT company_id, movement_id, step, pool_id, qty, value, posted, corrects, posting_date, lane, batch_no,
-             row_no, digest
+COPY (SELECT company_id, movement_id, step, pool_id, qty, value, posted, corrects, posting_date, counter_account,
+             journal_id, lane, batch_no, row_no, digest
         FROM cost_entries ORDER BY company_id, lane, batch_no, row_no) TO STDOUT (FORMAT BINARY)
+
+-- copy_value_events --
+-- The same.
+COPY (SELECT company_id, recorded_at, event_id, kind, pool_id, item_id, original_id, value_micro, period_id,
+             dimension_id, party_id, document, reason, occurred_us, lane, batch_no, row_no, digest
+        FROM value_events ORDER BY company_id, lane, batch_no, row_no) TO STDOUT (FORMAT BINARY)
+
+-- copy_allowance_entries --
+-- The same.
+COPY (SELECT company_id, movement_id, step, pool_id, value, posted, posting_date, lane, batch_no, row_no, digest
+        FROM allowance_entries ORDER BY company_id, lane, batch_no, row_no) TO STDOUT (FORMAT BINARY)
 
 -- copy_journal_entries --
 -- The same; the digest covers the lines too.
@@ -198,13 +217,21 @@ SELECT count(*) FROM cost_entries c LEFT JOIN journal_lines l
  WHERE c.posted <> 0 AND l.amount IS DISTINCT FROM c.posted
 
 -- lost_sources --
--- Promise 5: entries and costs without their movement, gate movements without their observation, movements
+-- Promise 5: entries, costs and allowances without their movement or value event, movements of a lot that is not
+-- their item's, gate movements without their observation, movements
 -- of items or places that do not exist, lines without their entry or account, costs and layers without their
 -- pool.
 SELECT (SELECT count(*) FROM journal_entries e WHERE NOT EXISTS (
-            SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.source_id))
+            SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.source_id)
+            AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = e.company_id AND v.event_id = e.source_id))
      + (SELECT count(*) FROM cost_entries e WHERE NOT EXISTS (
-            SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.movement_id))
+            SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.movement_id)
+            AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = e.company_id AND v.event_id = e.movement_id))
+     + (SELECT count(*) FROM allowance_entries e WHERE NOT EXISTS (
+            SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.movement_id)
+            AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = e.company_id AND v.event_id = e.movement_id))
+     + (SELECT count(*) FROM movements m WHERE m.lot_id <> 0 AND NOT EXISTS (
+            SELECT 1 FROM lots l WHERE l.company_id = m.company_id AND l.lot_id = m.lot_id AND l.item_id = m.item_id))
      + (SELECT count(*) FROM movements m WHERE m.gateway_id <> 0 AND NOT EXISTS (
             SELECT 1 FROM observations o WHERE o.company_id = m.company_id AND o.gateway_id = m.gateway_id
                AND o.epoch = m.epoch AND o.seq = m.seq AND o.movement_id = coalesce(m.corrects, m.movement_id)))
