@@ -73,7 +73,7 @@ def declare_movements(
     if not 1 <= len(rows) <= MAX_ROWS:
         raise CannotBook(0, f"expected 1 … {MAX_ROWS} rows, got {len(rows)}")
     for number, row in enumerate(rows):
-        _check(number, row)
+        check_declared(number, row)
     with connection.transaction(), connection.cursor() as cursor:
         # Two requests with one key wait for each other here, and the second finds the first's answer.
         cursor.execute(statement("requests", "lock_key"), {"company": company_id, "key": key})
@@ -86,7 +86,7 @@ def declare_movements(
         company = load_company(cursor, company_id)
         lane = hashlib.sha256(f"cloud/{company.code}/{key}".encode()).digest()[0] & 15
         batch = open_batch(cursor, company, lane, time.time_ns() // 1000, "cloud")
-        booked = book(cursor, batch, _columns(rows, ids, batch.batch_no))
+        booked = book(cursor, batch, declared_columns(rows, ids, batch.batch_no))
         if booked.rejected:
             number = min(booked.rejected)
             raise CannotBook(number, booked.rejected[number])
@@ -99,7 +99,8 @@ def declare_movements(
         return DeclaredAnswer(answer, replayed=False)
 
 
-def _check(number: int, row: Declared) -> None:
+def check_declared(number: int, row: Declared) -> None:
+    """What no books could hold, whatever they say. Raises CannotBook."""
     if not row.kind.moves_goods:
         raise CannotBook(number, f"kind: {row.kind.name.lower()} is no movement of goods but a value event")
     if not 1 <= row.qty_micro <= QTY_MAX:
@@ -114,7 +115,8 @@ def _check(number: int, row: Declared) -> None:
         raise CannotBook(number, f"from and to are the same location, {row.from_id}")
 
 
-def _columns(rows: Sequence[Declared], ids: Sequence[uuid.UUID], batch_no: int) -> MovementColumns:
+def declared_columns(rows: Sequence[Declared], ids: Sequence[uuid.UUID], batch_no: int) -> MovementColumns:
+    """The rows as columns, in the cloud's own log."""
     n = len(rows)
 
     def column(values: Sequence[int]) -> np.ndarray:

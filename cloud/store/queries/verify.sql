@@ -20,9 +20,10 @@ SELECT c.code || '/' || g.site || '/' || g.code || ' ' || left(l.epoch::text, 8)
  ORDER BY 1
 
 -- requests --
--- Promise 1: movements that a request was promised and that are not on the books.
+-- Promise 1: movements and value events that a request was promised and that are not on the books.
 SELECT count(*) FROM cloud_requests r CROSS JOIN LATERAL jsonb_array_elements_text(r.answer) a (id)
  WHERE NOT EXISTS (SELECT 1 FROM movements m WHERE m.company_id = r.company_id AND m.movement_id = a.id::uuid)
+   AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = r.company_id AND v.event_id = a.id::uuid)
 
 -- twice --
 -- Promise 1: movements that stand on the books twice.
