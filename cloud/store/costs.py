@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from cloud.domain.batch import Batch, Company
 from cloud.domain.costing import kernels
-from cloud.domain.costing.pools import METHODS, Costed, LastCosts, Layers, Pools, cost, demand_by_pool, pool_id
+from cloud.domain.costing.pools import METHODS, Costed, LastCosts, Layers, Pools, Rows, cost, demand_by_pool, pool_id
 from cloud.domain.ledger.chart import Chart, Legs
 from cloud.domain.ledger.posting import PostingRule
 from cloud.domain.movement import MovementColumns
@@ -106,7 +106,8 @@ class PoolState:
         """Cost the kept movements; own values count only for receipts from outside. Raises CannotCost."""
         src, dst = self.src[keep], self.dst[keep]
         own = np.where((src == NONE) & (dst != NONE), own_value, NONE)
-        return cost(src, dst, qty, own, self.pools, self.layers, self.last_costs)
+        rows = Rows.of(len(qty), src=src, dst=dst, qty=qty, own=own)
+        return cost(rows, self.pools, self.layers, self.last_costs)
 
 
 def _load_layers(cursor: Cursor, company: Company, pools: Pools, demand: Int64) -> tuple[Layers, list[tuple]]:

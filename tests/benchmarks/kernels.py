@@ -7,7 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from cloud.domain.costing import kernels
-from cloud.domain.costing.pools import LastCosts, Layers, Pools, cost
+from cloud.domain.costing.pools import LastCosts, Layers, Pools, Rows, cost
 from tests.benchmarks.figure import Figure
 
 BATCH = 20_000  # ARCHITECTURE.md, "One transaction per batch"
@@ -62,7 +62,8 @@ def _through_kernel(n: int, method: int) -> None:
     layers = Layers(empty, empty, empty, empty, np.zeros(0, np.bool_), empty, empty, 0)
     costs = LastCosts(np.zeros(1, np.int64), np.zeros(1, np.int64), np.zeros(1, np.int64))
     src, dst = np.where(is_receipt, kernels.NONE, pool), np.where(is_receipt, pool, kernels.NONE)
-    cost(src, dst, qty, np.where(is_receipt, value, kernels.NONE), pools, layers, costs)
+    rows = Rows.of(len(qty), src=src, dst=dst, qty=qty, own=np.where(is_receipt, value, kernels.NONE))
+    cost(rows, pools, layers, costs)
 
 
 def _through_deque(n: int) -> None:

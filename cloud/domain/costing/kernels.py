@@ -1,25 +1,55 @@
-"""Costing a batch in one compiled pass: int64 arrays only, nothing that knows of names or dates.
+"""Costing rows in one compiled pass: int64 arrays only, nothing that knows of names or dates.
 
-A movement takes goods from a source pool, puts them into a destination pool, or both. Every pool is a
-queue of layers. A FIFO pool gets a layer for each receipt; a moving-average pool keeps one layer that
-receipts merge into. Layers with negative quantity are shortages: issues that found nothing to take, costed
-at the last known cost and settled by the next receipts, oldest first, each with an adjusting entry. A pool's
-layers are all positive or all shortages. A layer holds the value left, not a unit price, so the last piece
-takes the remainder and an empty pool is worth exactly zero.
+A row takes goods from a source pool, puts them into a destination pool, or both; or it changes what a pool
+is worth. Every pool is a queue of layers. FIFO takes from its oldest layer, LIFO from its youngest; an
+average keeps one layer that receipts merge into; standard cost keeps one that is always worth its quantity
+at standard. Layers with negative quantity are shortages: issues that found nothing to take, costed at the
+last known cost and settled by the next receipts, oldest first, each with an adjusting entry. A pool's layers
+are all positive or all shortages. A layer holds the value left, not a unit price, so the last piece takes
+the remainder and an empty pool is worth exactly zero.
 
-One row of the entry arrays is one cost entry. Steps of a movement: 0 its issue, 1 its receipt, 2 … the
-adjustments that its receipt caused.
+A queue is a chain from the layer that gives next to the one that gives last: LIFO's runs from the youngest
+to the oldest, every other from the oldest to the youngest, and shortages stand oldest first in all.
+
+One row of the entry arrays is one cost entry. Steps of a row: 0 its issue, 1 its receipt or its change of
+value, 2 … the adjustments that its receipt caused.
 """
+
+from typing import NamedTuple
 
 import numpy as np
 from numba import njit
+from numpy.typing import NDArray
 
 from cloud.domain.rounding import muldiv, to_minor
 
+Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+# Methods; the numbers are those of methods.Method, and a test holds them together.
 MOVING_AVERAGE = 1
 FIFO = 2
+LIFO = 3
+STANDARD = 4
+PERIODIC_AVERAGE = 5
+PERIODIC_FIFO = 6
+PERIODIC_LIFO = 7
+SPECIFIC = 8
+
+# What a row does; the numbers are those of pools.Op.
+MOVE = 0
+FEED = 1
+RETURN_IN = 2
+RETURN_OUT = 3
+VALUE_AT = 4
+ABSORB = 5
+SET_STANDARD = 6
+WRITE_DOWN = 7
+CHANGE_METHOD = 8
+SETTLE = 9
 
 NONE = -1
+UNIT = 1_000_000  # 10⁻⁶ stock units in one
 VALUE_LIMIT = 2**61  # a pool's or layer's value; sums of two stay inside int64
 QTY_LIMIT = 2**61  # a pool's quantity: 256 movements of the most that one may have
 
@@ -28,210 +58,883 @@ OVERFLOWED = 1
 ENTRIES_FULL = 2
 LINKS_FULL = 3
 
+# Places in the counters that every step of the pass shares.
+LAYERS, ENTRIES, LINKS, RELEASES, STATUS, STEP = 0, 1, 2, 3, 4, 5
+
+
+class RowArrays(NamedTuple):
+    """n rows in costing order; pools.Rows says what each column means."""
+
+    op: Int64
+    src: Int64
+    dst: Int64
+    qty: Int64
+    own: Int64
+    extra: Int64
+    ref: Int64
+    ref_layer: Int64
+    ref_cost: Int64
+    ref_qty: Int64
+    ref_done: Int64
+    given: Int64
+    settled: Bool
+
+
+class PoolArrays(NamedTuple):
+    """P pools. head, tail: the layers that give next and last; waiting: its layers without a cost."""
+
+    item: Int64
+    method: Int64
+    unit: Int64
+    qty: Int64
+    value: Int64
+    last_value: Int64
+    last_qty: Int64
+    next_no: Int64
+    standard: Int64
+    settled_value: Int64
+    settled_qty: Int64
+    allowance: Int64
+    head: Int64
+    tail: Int64
+    waiting: Int64
+
+
+class LayerArrays(NamedTuple):
+    """Room for every layer there was and may come. move, step: what made a layer of this pass."""
+
+    qty: Int64
+    value: Int64
+    uncosted: Bool
+    next: Int64
+    no: Int64
+    pool: Int64
+    move: Int64
+    step: Int64
+
+
+class ItemArrays(NamedTuple):
+    """The items' last known costs: value for qty, qty 0 where none is known."""
+
+    last_value: Int64
+    last_qty: Int64
+
+
+class EntryArrays(NamedTuple):
+    """Cost entries. layer: the layer an adjustment corrects, or NONE."""
+
+    move: Int64
+    step: Int64
+    pool: Int64
+    qty: Int64
+    value: Int64
+    posted: Int64
+    layer: Int64
+
+
+class LinkArrays(NamedTuple):
+    """Which entry took how much of which layer."""
+
+    entry: Int64
+    layer: Int64
+    qty: Int64
+    value: Int64
+
+
+class ReleaseArrays(NamedTuple):
+    """Changes of pools' allowances."""
+
+    move: Int64
+    pool: Int64
+    value: Int64
+    posted: Int64
+
+
+class OutcomeArrays(NamedTuple):
+    """What came of each row; pools.Costed says what each column means. made: the layer of its receipt."""
+
+    uncosted: Bool
+    out_value: Int64
+    in_value: Int64
+    carried: Int64
+    done: Int64
+    returned: Int64
+    variance: Int64
+    left: Int64
+    made: Int64
+
 
 @njit(cache=True)
-def _last_cost(pool, qty, p_item, p_last_value, p_last_qty, i_last_value, i_last_qty):
+def cost_rows(rows, pools, layers, items, entries, links, releases, outcomes, count):
+    """Cost n rows in the order given, changing pools, items' last costs and layers in place.
+
+    rows … outcomes  the arrays above; layers with room for 2 more a row, releases for one a row
+    count            int64[6]: how many layers, entries, links and releases are filled, and the status
+    returns          the row that the pass stopped at: n with status FINE; the culprit with OVERFLOWED, and
+                     the arrays are spoilt; on ENTRIES_FULL or LINKS_FULL the outputs were too small
+    """
+    for layer in range(count[LAYERS]):
+        if layers.uncosted[layer] and layers.qty[layer] > 0:
+            pools.waiting[layers.pool[layer]] += 1
+    n = len(rows.op)
+    for m in range(n):
+        if count[ENTRIES] + 4 >= len(entries.move):
+            count[STATUS] = ENTRIES_FULL
+            return m
+        if rows.op[m] >= VALUE_AT:
+            _change_value(m, rows, pools, layers, items, entries, releases, outcomes, count)
+        else:
+            moved = np.int64(0)
+            if rows.src[m] != NONE:
+                moved = _issue(m, rows, pools, layers, items, entries, links, releases, outcomes, count)
+            if count[STATUS] == FINE and rows.dst[m] != NONE:
+                if rows.op[m] == FEED:
+                    _feed(m, moved, rows, pools, layers, entries, outcomes, count)
+                else:
+                    _receive(m, moved, rows, pools, layers, items, entries, outcomes, count)
+        if count[STATUS] != FINE:
+            return m
+    return n
+
+
+# ── Issues ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True)
+def _issue(m, rows, pools, layers, items, entries, links, releases, outcomes, count):
+    """Take the row's quantity out of its source pool; the value taken, what no layer could give included."""
+    src, qty = rows.src[m], rows.qty[m]
+    before = pools.value[src]
+    _release(m, src, qty, pools, releases, count)
+    if pools.method[src] == STANDARD:
+        value = _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count)
+    else:
+        need, value = qty, np.int64(0)
+        if rows.op[m] == RETURN_OUT:
+            taken, value = _take_back(m, rows, pools, layers, links, outcomes, count)
+            need -= taken
+        rest, more = _take(m, src, need, rows, pools, layers, links, outcomes, count)
+        value += more
+        if rest > 0 and count[STATUS] == FINE:
+            value += _fall_short(m, src, rest, pools, layers, items, outcomes, count)
+    pools.qty[src] -= qty
+    pools.value[src] -= value
+    if count[STATUS] != FINE:
+        return value
+    if pools.method[src] == STANDARD:
+        _keep_at_standard(m, 0, src, pools, layers, count)
+    if pools.value[src] < -VALUE_LIMIT or pools.qty[src] < -QTY_LIMIT:
+        count[STATUS] = OVERFLOWED
+        return value
+    outcomes.out_value[m] += value
+    _enter(m, 0, src, -qty, -value, before, NONE, pools, entries, count)
+    return value
+
+
+@njit(cache=True)
+def _take(m, src, need, rows, pools, layers, links, outcomes, count):
+    """From the layers that give next: (what they could not give, value taken)."""
+    priced = _is_priced(src, rows.settled[m], pools)
+    if priced:
+        _merge(src, pools, layers)
+    value = np.int64(0)
+    while need > 0 and pools.head[src] != NONE and layers.qty[pools.head[src]] > 0:
+        layer = pools.head[src]
+        if count[LINKS] >= len(links.entry):
+            count[STATUS] = LINKS_FULL
+            return need, value
+        if need >= layers.qty[layer]:
+            take, part = layers.qty[layer], layers.value[layer]
+            pools.head[src] = layers.next[layer]
+        else:
+            take = need
+            part = muldiv(layers.value[layer], take, layers.qty[layer])
+            if priced and pools.settled_qty[src] > 0:
+                part = muldiv(pools.settled_value[src], take, pools.settled_qty[src])
+                if (
+                    part < 0 or part > layers.value[layer]
+                ):  # the price of last period never takes more than there is
+                    part = layers.value[layer]
+        _draw(m, src, layer, take, part, pools, layers, links, outcomes, count)
+        need -= take
+        value += part
+    return need, value
+
+
+@njit(cache=True)
+def _draw(m, src, layer, take, part, pools, layers, links, outcomes, count):
+    """Take so much of one layer, and say so in a link of the entry that is about to be made."""
+    pools.last_value[src], pools.last_qty[src] = part, take
+    if layers.uncosted[layer]:
+        outcomes.uncosted[m] = True
+        pools.last_value[src], pools.last_qty[src] = 0, 0
+        if take == layers.qty[layer]:
+            pools.waiting[src] -= 1
+    layers.qty[layer] -= take
+    layers.value[layer] -= part
+    k = count[LINKS]
+    links.entry[k], links.layer[k], links.qty[k], links.value[k] = count[ENTRIES], layer, take, part
+    count[LINKS] = k + 1
+
+
+@njit(cache=True)
+def _take_back(m, rows, pools, layers, links, outcomes, count):
+    """For a return to a supplier: what is left of the receipt's own layer, as far as needed: (qty, value)."""
+    src = rows.src[m]
+    layer = _layer_of(m, rows, outcomes)
+    # An average has no layers to tell apart, and what another pool holds is not here to be returned.
+    if (
+        layer == NONE
+        or layers.pool[layer] != src
+        or layers.qty[layer] <= 0
+        or not _is_layered(src, rows.settled[m], pools)
+    ):
+        return 0, 0
+    if count[LINKS] >= len(links.entry):
+        count[STATUS] = LINKS_FULL
+        return 0, 0
+    take = min(rows.qty[m], layers.qty[layer])
+    part = layers.value[layer]
+    if take < layers.qty[layer]:
+        part = muldiv(layers.value[layer], take, layers.qty[layer])
+    _draw(m, src, layer, take, part, pools, layers, links, outcomes, count)
+    if layers.qty[layer] == 0:
+        _unlink(src, layer, pools, layers)
+    return take, part
+
+
+@njit(cache=True)
+def _fall_short(m, src, need, pools, layers, items, outcomes, count):
+    """What no layer could give becomes a shortage at the last known cost."""
+    short, known = _last_cost(src, need, pools, items)
+    if short < 0 or short > VALUE_LIMIT:
+        count[STATUS] = OVERFLOWED
+        return 0
+    if not known:
+        outcomes.uncosted[m] = True
+    _append(_new_layer(m, 0, src, -need, -short, not known, pools, layers, count), src, pools, layers)
+    return short
+
+
+@njit(cache=True)
+def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
+    """The change of what the pool is worth at standard; the value taken."""
+    if pools.standard[src] == NONE:
+        outcomes.uncosted[m] = True
+    value = _at_standard(src, pools.qty[src], pools, count) - _at_standard(src, pools.qty[src] - qty, pools, count)
+    layer = pools.head[src]
+    if layer != NONE and layers.qty[layer] > 0:
+        if count[LINKS] >= len(links.entry):
+            count[STATUS] = LINKS_FULL
+            return value
+        k = count[LINKS]
+        links.entry[k], links.layer[k] = count[ENTRIES], layer
+        links.qty[k] = min(qty, layers.qty[layer])
+        links.value[k] = value if qty <= layers.qty[layer] else layers.value[layer]
+        count[LINKS] = k + 1
+    return value
+
+
+@njit(cache=True)
+def _release(m, src, qty, pools, releases, count):
+    """Goods that go take their share of the pool's allowance with them."""
+    allowance, held = pools.allowance[src], pools.qty[src]
+    if allowance > 0 and held > 0:
+        _allow(m, src, -(allowance if qty >= held else muldiv(allowance, qty, held)), pools, releases, count)
+
+
+# ── Receipts ────────────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True)
+def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
+    """Put the row's quantity into its destination pool: settle what waited for it, and keep the rest."""
+    dst, qty, extra = rows.dst[m], rows.qty[m], rows.extra[m]
+    base, known, brought = _cost_of_receipt(m, moved, rows, pools, items, outcomes, count)
+    if base < 0 or base > VALUE_LIMIT or abs(extra) > VALUE_LIMIT or base + extra > VALUE_LIMIT:
+        count[STATUS] = OVERFLOWED
+    if count[STATUS] != FINE:
+        return
+    value = max(base + extra, 0)  # goods are never worth less than nothing; what is beyond finds another place
+    known = known or extra > 0
+    if not known:
+        outcomes.uncosted[m] = True
+    if rows.own[m] != NONE:
+        items.last_value[pools.item[dst]], items.last_qty[pools.item[dst]] = value, qty
+    if pools.method[dst] == STANDARD:
+        _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count)
+        # Goods that brought no cost of their own are at standard: only what was added later differs from it.
+        outcomes.variance[m] = base + extra - outcomes.in_value[m] if brought else extra
+        return
+    outcomes.left[m] = base + extra - value
+    before = pools.value[dst]
+    pools.qty[dst] += qty
+    pools.value[dst] += value
+    if pools.value[dst] > VALUE_LIMIT or pools.qty[dst] > QTY_LIMIT:
+        count[STATUS] = OVERFLOWED
+        return
+    outcomes.in_value[m] = value
+    _enter(m, 1, dst, qty, value, before, NONE, pools, entries, count)
+    rest, rest_value = _settle(m, value, known, rows, pools, layers, entries, outcomes, count)
+    if count[STATUS] != FINE:
+        return
+    if rest > 0:
+        _keep(m, rest, rest_value, known, rows, pools, layers, outcomes, count)
+    if known:
+        if not _is_layered(dst, rows.settled[m], pools) and pools.qty[dst] > 0:
+            pools.last_value[dst], pools.last_qty[dst] = pools.value[dst], pools.qty[dst]
+        else:
+            pools.last_value[dst], pools.last_qty[dst] = value, qty
+
+
+@njit(cache=True)
+def _cost_of_receipt(m, moved, rows, pools, items, outcomes, count):
+    """What the goods come at, before what was added later: (value, whether it is known, whether they brought it)."""
+    dst, qty = rows.dst[m], rows.qty[m]
+    if rows.op[m] == RETURN_IN:
+        return _cost_of_return(m, rows, pools, items, outcomes, count)
+    if rows.own[m] != NONE:
+        return rows.own[m], True, True
+    if rows.given[m] != NONE:
+        outcomes.carried[m] = rows.given[m]
+        return rows.given[m], True, True
+    if rows.src[m] != NONE:
+        outcomes.carried[m] = moved
+        known = moved > 0 or not outcomes.uncosted[m]
+        return moved, known, known
+    value, known = _known_value(dst, qty, pools, items)
+    return value, known, False
+
+
+@njit(cache=True)
+def _cost_of_return(m, rows, pools, items, outcomes, count):
+    """The share of the issue that it names; what passes the issued quantity comes at the pool's known cost."""
+    dst, qty, ref = rows.dst[m], rows.qty[m], rows.ref[m]
+    issued, cost, done = rows.ref_qty[m], rows.ref_cost[m], rows.ref_done[m]
+    known = issued > 0
+    if ref != NONE:
+        issued, cost, done = rows.qty[ref], outcomes.out_value[ref], outcomes.returned[ref]
+        known = ref < m and (cost > 0 or not outcomes.uncosted[ref])
+    share = min(qty, max(issued - done, 0))
+    outcomes.done[m] = done
+    if ref != NONE:
+        outcomes.returned[ref] = done + share
+    if rows.own[m] != NONE:
+        return rows.own[m], True, True
+    if rows.given[m] != NONE:
+        value, known = rows.given[m], True
+    elif known:
+        value = muldiv(cost, done + share, issued) - muldiv(cost, done, issued)
+    else:
+        value, known = _known_value(dst, share, pools, items)
+    known = known and share > 0
+    outcomes.carried[m] = value
+    if share < qty:
+        more, more_known = _known_value(dst, qty - share, pools, items)
+        if more < 0 or value < 0:
+            count[STATUS] = OVERFLOWED
+        value += more
+        known = known or more_known
+    return value, known, share > 0
+
+
+@njit(cache=True)
+def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
+    """What a receipt settles before it becomes a layer, shortages and goods without a cost: what is left of it."""
+    dst, qty = rows.dst[m], rows.qty[m]
+    rest, rest_value = qty, value
+    count[STEP] = 2
+    # What waits for a cost gets it oldest first, also where the youngest gives first.
+    turned = known and pools.waiting[dst] > 0 and _is_last_in_first_out(dst, pools)
+    if turned:
+        _reverse(dst, pools, layers)
+    layer = pools.head[dst]
+    while layer != NONE and rest > 0 and (layers.qty[layer] < 0 or (known and pools.waiting[dst] > 0)):
+        following = layers.next[layer]
+        if layers.qty[layer] > 0 and not layers.uncosted[layer]:
+            layer = following
+            continue
+        if count[ENTRIES] + 4 >= len(entries.move):
+            count[STATUS] = ENTRIES_FULL
+            return rest, rest_value
+        if layers.qty[layer] < 0:
+            short = -layers.qty[layer]
+            take = min(short, rest)
+            true_cost = rest_value if take == rest else muldiv(rest_value, take, rest)
+            released = -layers.value[layer] if take == short else muldiv(-layers.value[layer], take, short)
+            change = released - true_cost
+            layers.qty[layer] += take
+            layers.value[layer] += released
+            rest -= take
+            rest_value -= true_cost
+            maker = layers.move[layer]
+            if maker != NONE:
+                outcomes.out_value[maker] -= change
+                if outcomes.out_value[maker] > VALUE_LIMIT:
+                    count[STATUS] = OVERFLOWED
+                    return rest, rest_value
+            if layers.qty[layer] == 0:
+                pools.head[dst] = following
+        else:
+            change = muldiv(value, layers.qty[layer], qty)
+            if change < 0 or change > VALUE_LIMIT:
+                count[STATUS] = OVERFLOWED
+                return rest, rest_value
+            layers.value[layer] += change
+            layers.uncosted[layer] = False
+            pools.waiting[dst] -= 1
+            if layers.move[layer] != NONE:
+                outcomes.in_value[layers.move[layer]] += change
+        before = pools.value[dst]
+        pools.value[dst] += change
+        if abs(pools.value[dst]) > VALUE_LIMIT:
+            count[STATUS] = OVERFLOWED
+            return rest, rest_value
+        _enter(m, count[STEP], dst, 0, change, before, layer, pools, entries, count)
+        count[STEP] += 1
+        layer = following
+    if turned:
+        _reverse(dst, pools, layers)
+    return rest, rest_value
+
+
+@njit(cache=True)
+def _keep(m, rest, rest_value, known, rows, pools, layers, outcomes, count):
+    """What is left of a receipt goes into the pool's one layer, or becomes a layer of its own."""
+    dst = rows.dst[m]
+    if not _is_layered(dst, rows.settled[m], pools):
+        _merge(dst, pools, layers)
+        head = pools.head[dst]
+        if head != NONE:
+            layers.qty[head] += rest
+            layers.value[head] += rest_value
+            if layers.uncosted[head] and known:
+                layers.uncosted[head] = False
+                pools.waiting[dst] -= 1
+            return
+    layer = _new_layer(m, 1, dst, rest, rest_value, not known, pools, layers, count)
+    outcomes.made[m] = layer
+    if not known:
+        pools.waiting[dst] += 1
+    if _is_last_in_first_out(dst, pools):
+        _push(layer, dst, pools, layers)
+    else:
+        _append(layer, dst, pools, layers)
+
+
+@njit(cache=True)
+def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count):
+    """At standard × quantity, whatever was paid; the difference is the row's variance."""
+    dst, qty = rows.dst[m], rows.qty[m]
+    held = pools.qty[dst]
+    first_cost = known and pools.standard[dst] == NONE
+    if first_cost:
+        pools.standard[dst] = muldiv(value, UNIT, qty)
+        pools.last_value[dst], pools.last_qty[dst] = pools.standard[dst], UNIT
+        if pools.standard[dst] < 0 or pools.standard[dst] > VALUE_LIMIT:
+            count[STATUS] = OVERFLOWED
+            return
+    received = _at_standard(dst, held + qty, pools, count) - _at_standard(dst, held, pools, count)
+    before = pools.value[dst]
+    pools.qty[dst] += qty
+    pools.value[dst] += received
+    if abs(pools.value[dst]) > VALUE_LIMIT or abs(pools.qty[dst]) > QTY_LIMIT or count[STATUS] != FINE:
+        count[STATUS] = OVERFLOWED
+        return
+    outcomes.in_value[m] = received
+    _enter(m, 1, dst, qty, received, before, NONE, pools, entries, count)
+    if first_cost and held != 0:  # what was there before had no cost; now it has this one
+        before = pools.value[dst]
+        change = _at_standard(dst, pools.qty[dst], pools, count) - before
+        pools.value[dst] += change
+        if abs(pools.value[dst]) > VALUE_LIMIT or count[STATUS] != FINE:
+            count[STATUS] = OVERFLOWED
+            return
+        _enter(m, 2, dst, 0, change, before, pools.head[dst], pools, entries, count)
+    _keep_at_standard(m, 1, dst, pools, layers, count)
+    outcomes.made[m] = pools.head[dst]
+
+
+@njit(cache=True)
+def _feed(m, moved, rows, pools, layers, entries, outcomes, count):
+    """The value of what was issued goes into the destination pool, its quantity does not."""
+    dst = rows.dst[m]
+    value = moved
+    if rows.own[m] != NONE:
+        value = rows.own[m]
+    else:
+        if rows.given[m] != NONE:
+            value = rows.given[m]
+        outcomes.carried[m] = value
+    if value > VALUE_LIMIT or abs(rows.extra[m]) > VALUE_LIMIT:
+        count[STATUS] = OVERFLOWED
+        return
+    before = pools.value[dst]
+    taken = _absorb(dst, value + rows.extra[m], pools, layers, count)
+    outcomes.in_value[m] = taken
+    outcomes.left[m] = value + rows.extra[m] - taken
+    _enter(m, 1, dst, 0, taken, before, NONE, pools, entries, count)
+
+
+# ── Changes of value ────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True)
+def _change_value(m, rows, pools, layers, items, entries, releases, outcomes, count):
+    """A row without goods: what its pool is worth changes, or how it is costed."""
+    op, dst, own = rows.op[m], rows.dst[m], rows.own[m]
+    before = pools.value[dst]
+    taken = np.int64(0)
+    if abs(own) > VALUE_LIMIT:
+        count[STATUS] = OVERFLOWED
+        return
+    if op == VALUE_AT:
+        taken = _value_at(m, rows, pools, layers, outcomes)
+    elif op == ABSORB:
+        taken = _absorb(dst, own, pools, layers, count)
+    elif op == SET_STANDARD:
+        pools.standard[dst] = own
+        if pools.method[dst] == STANDARD:
+            pools.last_value[dst], pools.last_qty[dst] = own, UNIT
+            taken = _revalue(m, dst, pools, layers, count)
+    elif op == CHANGE_METHOD:
+        taken = _change_method(m, dst, own, pools, layers, items, count)
+    elif op == WRITE_DOWN:
+        allowance = pools.allowance[dst]
+        if own > 0:  # never more than the goods cost
+            change = max(min(own, max(pools.value[dst], 0) - allowance), 0)
+        else:  # never more than was written down
+            change = max(own, -allowance)
+        _allow(m, dst, change, pools, releases, count)
+        outcomes.left[m] = own - change
+        return
+    else:
+        if pools.qty[dst] > 0:
+            pools.settled_value[dst], pools.settled_qty[dst] = pools.value[dst], pools.qty[dst]
+        return
+    if count[STATUS] != FINE or abs(pools.value[dst]) > VALUE_LIMIT:
+        count[STATUS] = OVERFLOWED
+        return
+    if op in (VALUE_AT, ABSORB):
+        outcomes.left[m] = own - taken
+    outcomes.in_value[m] = taken
+    _enter(m, 1, dst, 0, taken, before, NONE, pools, entries, count)
+
+
+@njit(cache=True)
+def _value_at(m, rows, pools, layers, outcomes):
+    """So much of `own` as the goods of the named receipt still lie here: the value that the pool took."""
+    dst, own, ref = rows.dst[m], rows.own[m], rows.ref[m]
+    received = rows.qty[ref] if ref != NONE else rows.ref_qty[m]
+    layer = pools.head[dst]
+    if received <= 0 or pools.method[dst] == STANDARD or layer == NONE:
+        return np.int64(0)
+    if _is_layered(dst, rows.settled[m], pools):
+        layer = _layer_of(m, rows, outcomes)
+        if layer == NONE or layers.pool[layer] != dst:
+            return np.int64(0)
+    else:
+        _merge(dst, pools, layers)
+        layer = pools.head[dst]
+    held = min(layers.qty[layer], received)
+    if held <= 0:
+        return np.int64(0)
+    taken = muldiv(abs(own), held, received)
+    if own < 0:
+        taken = -min(taken, layers.value[layer])
+    _add_value(dst, layer, taken, pools, layers)
+    pools.value[dst] += taken
+    return taken
+
+
+@njit(cache=True)
+def _absorb(dst, amount, pools, layers, count):
+    """Spread a value over what the pool holds: what comes by quantity, what goes by value; the part it took."""
+    layer = pools.head[dst]
+    if amount == 0 or pools.method[dst] == STANDARD or layer == NONE or layers.qty[layer] < 0:
+        return np.int64(0)
+    whole = pools.qty[dst] if amount > 0 else pools.value[dst]
+    spread = amount if amount > 0 else min(-amount, pools.value[dst])
+    if whole <= 0 or spread <= 0 or spread > VALUE_LIMIT:
+        return np.int64(0)
+    turned = _is_last_in_first_out(dst, pools)
+    if turned:
+        _reverse(dst, pools, layers)
+        layer = pools.head[dst]
+    up_to = np.int64(0)
+    given = np.int64(0)
+    while layer != NONE:
+        up_to += layers.qty[layer] if amount > 0 else layers.value[layer]
+        share = muldiv(spread, up_to, whole) - given
+        given += share
+        _add_value(dst, layer, share if amount > 0 else -share, pools, layers)
+        layer = layers.next[layer]
+    if turned:
+        _reverse(dst, pools, layers)
+    taken = spread if amount > 0 else -spread
+    pools.value[dst] += taken
+    if abs(pools.value[dst]) > VALUE_LIMIT:
+        count[STATUS] = OVERFLOWED
+    return taken
+
+
+@njit(cache=True)
+def _add_value(pool, layer, value, pools, layers):
+    """A layer that gets a value has a cost from here on."""
+    layers.value[layer] += value
+    if value > 0 and layers.uncosted[layer]:
+        layers.uncosted[layer] = False
+        pools.waiting[pool] -= 1
+
+
+@njit(cache=True)
+def _change_method(m, dst, method, pools, layers, items, count):
+    """The pool is costed otherwise from here on; the change of its value, which only standard cost makes."""
+    was_lifo = _is_last_in_first_out(dst, pools)
+    pools.method[dst] = method
+    if method == STANDARD:
+        if pools.standard[dst] == NONE:
+            pools.standard[dst] = _first_standard(dst, pools, layers, items)
+        if pools.standard[dst] != NONE:
+            pools.last_value[dst], pools.last_qty[dst] = pools.standard[dst], UNIT
+        return _revalue(m, dst, pools, layers, count)
+    if method == MOVING_AVERAGE or (method >= PERIODIC_AVERAGE and method != SPECIFIC):
+        _merge(dst, pools, layers)
+    elif was_lifo != (method == LIFO):
+        _reverse(dst, pools, layers)
+    return np.int64(0)
+
+
+@njit(cache=True)
+def _first_standard(dst, pools, layers, items):
+    """What a unit costs in a pool that comes to standard cost without a standard; NONE where nobody knows."""
+    costed = False
+    layer = pools.head[dst]
+    while layer != NONE:
+        costed = costed or not layers.uncosted[layer]
+        layer = layers.next[layer]
+    if pools.qty[dst] > 0 and costed:
+        return muldiv(pools.value[dst], UNIT, pools.qty[dst])
+    value, known = _last_cost(dst, UNIT, pools, items)
+    return value if known else NONE
+
+
+@njit(cache=True)
+def _revalue(m, dst, pools, layers, count):
+    """Bring a pool to its standard; the change."""
+    change = _at_standard(dst, pools.qty[dst], pools, count) - pools.value[dst]
+    pools.value[dst] += change
+    _keep_at_standard(m, 1, dst, pools, layers, count)
+    return change
+
+
+@njit(cache=True)
+def _allow(m, pool, change, pools, releases, count):
+    """Change a pool's allowance and note it."""
+    if change == 0:
+        return
+    before = pools.allowance[pool]
+    pools.allowance[pool] = before + change
+    r = count[RELEASES]
+    releases.move[r], releases.pool[r], releases.value[r] = m, pool, change
+    releases.posted[r] = to_minor(before + change, pools.unit[pool]) - to_minor(before, pools.unit[pool])
+    count[RELEASES] = r + 1
+
+
+# ── What a pool knows ───────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True)
+def _last_cost(pool, qty, pools, items):
     """What `qty` would cost at the last known cost of the pool, else of the item: (value, known)."""
-    if p_last_qty[pool] > 0:
-        return muldiv(p_last_value[pool], qty, p_last_qty[pool]), True
-    item = p_item[pool]
-    if i_last_qty[item] > 0:
-        return muldiv(i_last_value[item], qty, i_last_qty[item]), True
+    if pools.last_qty[pool] > 0:
+        return muldiv(pools.last_value[pool], qty, pools.last_qty[pool]), True
+    item = pools.item[pool]
+    if items.last_qty[item] > 0:
+        return muldiv(items.last_value[item], qty, items.last_qty[item]), True
     return 0, False
 
 
 @njit(cache=True)
-def _append(pool, layer, p_head, p_tail, l_next):
-    """Hang `layer` behind the pool's youngest."""
-    l_next[layer] = NONE
-    if p_head[pool] == NONE:
-        p_head[pool] = layer
-    else:
-        l_next[p_tail[pool]] = layer
-    p_tail[pool] = layer
-
-
-@njit(cache=True)
-def cost_batch(
-    m_src, m_dst, m_qty, m_own,
-    p_item, p_method, p_unit, p_qty, p_value, p_last_value, p_last_qty, p_head, p_tail, p_next_no,
-    i_last_value, i_last_qty,
-    l_qty, l_value, l_uncosted, l_next, l_no, l_pool, l_move, l_step, n_layers,
-    e_move, e_step, e_pool, e_qty, e_value, e_posted, e_layer,
-    k_entry, k_layer, k_qty, k_value,
-    m_uncosted,
-):  # fmt: skip
-    """Cost n movements in the order given, changing pools, items' last costs and layers in place.
-
-    m_src, m_dst   int64[n], local pool or NONE; a movement inside one pool must not be here
-    m_qty          int64[n], 1 … QTY_MAX (10⁻⁶ stock units)
-    m_own          int64[n], the receipt's own value (10⁻⁶ currency) or NONE: the issue's, else the last known
-    p_*            int64[P]: item (local), method, minor unit, quantity, value, last known cost as
-                   last_value for last_qty, oldest and youngest layer, next layer number
-    i_last_*       int64[I]: the items' last known cost
-    l_*            int64[C], the first n_layers filled; C ≥ n_layers + 2 n. l_uncosted bool[C]. l_move,
-                   l_step: the movement and step that made a new layer
-    e_*, k_*       outputs: cost entries and consumption links. e_layer: the layer an adjustment corrects
-    m_uncosted     bool[n], output: no cost was known
-    returns        (status, movement, layers, entries, links); on OVERFLOWED `movement` is the culprit and
-                   the arrays are spoilt; on ENTRIES_FULL or LINKS_FULL the outputs were too small
-    """
-    n_entries = 0
-    n_links = 0
-    # How many layers of each pool have goods without a cost; the first cost finds them wherever they stand.
-    p_waiting = np.zeros(len(p_item), np.int64)
-    for layer in range(n_layers):
-        if l_uncosted[layer] and l_qty[layer] > 0:
-            p_waiting[l_pool[layer]] += 1
-    for m in range(len(m_qty)):
-        moved_value = np.int64(0)
-        if n_entries + 2 >= len(e_move):
-            return ENTRIES_FULL, m, n_layers, n_entries, n_links
-
-        src = m_src[m]
-        if src != NONE:
-            before = p_value[src]
-            need = m_qty[m]
-            entry = n_entries
-            while need > 0 and p_head[src] != NONE and l_qty[p_head[src]] > 0:
-                layer = p_head[src]
-                if n_links >= len(k_entry):
-                    return LINKS_FULL, m, n_layers, n_entries, n_links
-                if need >= l_qty[layer]:
-                    take, value = l_qty[layer], l_value[layer]
-                    p_head[src] = l_next[layer]
-                    if l_uncosted[layer]:
-                        p_waiting[src] -= 1
-                else:
-                    take = need
-                    value = muldiv(l_value[layer], take, l_qty[layer])
-                if l_uncosted[layer]:
-                    m_uncosted[m] = True
-                l_qty[layer] -= take
-                l_value[layer] -= value
-                p_last_value[src], p_last_qty[src] = value, take
-                if l_uncosted[layer]:
-                    p_last_value[src], p_last_qty[src] = 0, 0
-                k_entry[n_links], k_layer[n_links] = entry, layer
-                k_qty[n_links], k_value[n_links] = take, value
-                n_links += 1
-                need -= take
-                moved_value += value
-            if need > 0:
-                short, found = _last_cost(src, need, p_item, p_last_value, p_last_qty, i_last_value, i_last_qty)
-                if short < 0 or short > VALUE_LIMIT:
-                    return OVERFLOWED, m, n_layers, n_entries, n_links
-                if not found:
-                    m_uncosted[m] = True
-                layer = n_layers
-                n_layers += 1
-                l_qty[layer], l_value[layer], l_uncosted[layer] = -need, -short, not found
-                l_no[layer], l_pool[layer], l_move[layer], l_step[layer] = p_next_no[src], src, m, 0
-                p_next_no[src] += 1
-                _append(src, layer, p_head, p_tail, l_next)
-                moved_value += short
-            p_qty[src] -= m_qty[m]
-            p_value[src] -= moved_value
-            if p_value[src] < -VALUE_LIMIT or p_qty[src] < -QTY_LIMIT:
-                return OVERFLOWED, m, n_layers, n_entries, n_links
-            e_move[entry], e_step[entry], e_pool[entry], e_layer[entry] = m, 0, src, NONE
-            e_qty[entry], e_value[entry] = -m_qty[m], -moved_value
-            e_posted[entry] = to_minor(p_value[src], p_unit[src]) - to_minor(before, p_unit[src])
-            n_entries += 1
-
-        dst = m_dst[m]
-        if dst == NONE:
-            continue
-        value, known = m_own[m], True
-        if value == NONE:
-            if src != NONE:
-                value, known = moved_value, moved_value > 0 or not m_uncosted[m]
-            else:
-                value, known = _known_value(
-                    dst, m_qty[m], p_qty, p_value, p_item, p_last_value, p_last_qty, i_last_value, i_last_qty
-                )
-        if value < 0 or value > VALUE_LIMIT:
-            return OVERFLOWED, m, n_layers, n_entries, n_links
-        if not known:
-            m_uncosted[m] = True
-        before = p_value[dst]
-        p_qty[dst] += m_qty[m]
-        p_value[dst] += value
-        if p_value[dst] > VALUE_LIMIT or p_qty[dst] > QTY_LIMIT:
-            return OVERFLOWED, m, n_layers, n_entries, n_links
-        e_move[n_entries], e_step[n_entries], e_pool[n_entries], e_layer[n_entries] = m, 1, dst, NONE
-        e_qty[n_entries], e_value[n_entries] = m_qty[m], value
-        e_posted[n_entries] = to_minor(p_value[dst], p_unit[dst]) - to_minor(before, p_unit[dst])
-        n_entries += 1
-
-        # What the receipt settles, before it becomes a layer: shortages, and goods that had no cost.
-        rest, rest_value, step = m_qty[m], value, 2
-        layer = p_head[dst]
-        while layer != NONE and rest > 0 and (l_qty[layer] < 0 or (known and p_waiting[dst] > 0)):
-            if l_qty[layer] > 0 and not l_uncosted[layer]:
-                layer = l_next[layer]
-                continue
-            if n_entries >= len(e_move):
-                return ENTRIES_FULL, m, n_layers, n_entries, n_links
-            following = l_next[layer]
-            if l_qty[layer] < 0:
-                short = -l_qty[layer]
-                take = min(short, rest)
-                true_cost = rest_value if take == rest else muldiv(rest_value, take, rest)
-                released = -l_value[layer] if take == short else muldiv(-l_value[layer], take, short)
-                change = released - true_cost
-                l_qty[layer] += take
-                l_value[layer] += released
-                rest -= take
-                rest_value -= true_cost
-                if l_qty[layer] == 0:
-                    p_head[dst] = following
-            else:
-                change = muldiv(value, l_qty[layer], m_qty[m])
-                if change < 0 or change > VALUE_LIMIT:
-                    return OVERFLOWED, m, n_layers, n_entries, n_links
-                l_value[layer] += change
-                l_uncosted[layer] = False
-                p_waiting[dst] -= 1
-            before = p_value[dst]
-            p_value[dst] += change
-            if abs(p_value[dst]) > VALUE_LIMIT:
-                return OVERFLOWED, m, n_layers, n_entries, n_links
-            e_move[n_entries], e_step[n_entries], e_pool[n_entries], e_layer[n_entries] = m, step, dst, layer
-            e_qty[n_entries], e_value[n_entries] = 0, change
-            e_posted[n_entries] = to_minor(p_value[dst], p_unit[dst]) - to_minor(before, p_unit[dst])
-            n_entries += 1
-            step += 1
-            layer = following
-
-        if rest > 0:
-            head = p_head[dst]
-            if p_method[dst] == MOVING_AVERAGE and head != NONE:
-                l_qty[head] += rest
-                l_value[head] += rest_value
-                l_uncosted[head] = l_uncosted[head] and not known
-            else:
-                layer = n_layers
-                n_layers += 1
-                l_qty[layer], l_value[layer], l_uncosted[layer] = rest, rest_value, not known
-                l_no[layer], l_pool[layer], l_move[layer], l_step[layer] = p_next_no[dst], dst, m, 1
-                if not known:
-                    p_waiting[dst] += 1
-                p_next_no[dst] += 1
-                _append(dst, layer, p_head, p_tail, l_next)
-        if known:
-            if p_method[dst] == MOVING_AVERAGE and p_qty[dst] > 0:
-                p_last_value[dst], p_last_qty[dst] = p_value[dst], p_qty[dst]
-            else:
-                p_last_value[dst], p_last_qty[dst] = value, m_qty[m]
-            if m_own[m] != NONE:
-                i_last_value[p_item[dst]], i_last_qty[p_item[dst]] = value, m_qty[m]
-    return FINE, len(m_qty), n_layers, n_entries, n_links
-
-
-@njit(cache=True)
-def _known_value(pool, qty, p_qty, p_value, p_item, p_last_value, p_last_qty, i_last_value, i_last_qty):
+def _known_value(pool, qty, pools, items):
     """The value of a receipt without a cost of its own: the pool's current average, else the last known."""
-    if p_qty[pool] > 0 and p_value[pool] > 0:
-        return muldiv(p_value[pool], qty, p_qty[pool]), True
-    return _last_cost(pool, qty, p_item, p_last_value, p_last_qty, i_last_value, i_last_qty)
+    if pools.qty[pool] > 0 and pools.value[pool] > 0:
+        return muldiv(pools.value[pool], qty, pools.qty[pool]), True
+    return _last_cost(pool, qty, pools, items)
+
+
+@njit(cache=True)
+def _at_standard(pool, qty, pools, count):
+    """A quantity's value at the pool's standard, of the quantity's sign; 0 while there is no standard."""
+    if pools.standard[pool] == NONE:
+        return np.int64(0)
+    value = muldiv(pools.standard[pool], abs(qty), UNIT)
+    if value < 0:
+        count[STATUS] = OVERFLOWED
+    return value if qty >= 0 else -value
+
+
+@njit(cache=True)
+def _is_layered(pool, settled, pools):
+    """Whether receipts stay apart: always, or once their period is settled, or never."""
+    method = pools.method[pool]
+    return method in (FIFO, LIFO, SPECIFIC) or (settled and method in (PERIODIC_FIFO, PERIODIC_LIFO))
+
+
+@njit(cache=True)
+def _is_priced(pool, settled, pools):
+    """Whether issues go out at the last settled price: in periods that are not settled yet."""
+    return not settled and pools.method[pool] in (PERIODIC_AVERAGE, PERIODIC_FIFO, PERIODIC_LIFO)
+
+
+@njit(cache=True)
+def _is_last_in_first_out(pool, pools):
+    return pools.method[pool] in (LIFO, PERIODIC_LIFO)
+
+
+@njit(cache=True)
+def _layer_of(m, rows, outcomes):
+    """The layer that the named receipt made, or NONE."""
+    if rows.ref[m] != NONE:
+        return outcomes.made[rows.ref[m]]
+    return rows.ref_layer[m]
+
+
+# ── The queue ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@njit(cache=True)
+def _enter(m, step, pool, qty, value, before, layer, pools, entries, count):
+    """Write one cost entry; `before` is the pool's value before it."""
+    e = count[ENTRIES]
+    entries.move[e], entries.step[e], entries.pool[e], entries.layer[e] = m, step, pool, layer
+    entries.qty[e], entries.value[e] = qty, value
+    entries.posted[e] = to_minor(pools.value[pool], pools.unit[pool]) - to_minor(before, pools.unit[pool])
+    count[ENTRIES] = e + 1
+
+
+@njit(cache=True)
+def _new_layer(m, step, pool, qty, value, uncosted, pools, layers, count):
+    layer = count[LAYERS]
+    count[LAYERS] = layer + 1
+    layers.qty[layer], layers.value[layer], layers.uncosted[layer] = qty, value, uncosted
+    layers.no[layer], layers.pool[layer] = pools.next_no[pool], pool
+    layers.move[layer], layers.step[layer] = m, step
+    pools.next_no[pool] += 1
+    return layer
+
+
+@njit(cache=True)
+def _append(layer, pool, pools, layers):
+    """Hang a layer behind the one that gives last."""
+    layers.next[layer] = NONE
+    if pools.head[pool] == NONE:
+        pools.head[pool] = layer
+    else:
+        layers.next[pools.tail[pool]] = layer
+    pools.tail[pool] = layer
+
+
+@njit(cache=True)
+def _push(layer, pool, pools, layers):
+    """Put a layer before the one that gave next."""
+    layers.next[layer] = pools.head[pool]
+    if pools.head[pool] == NONE:
+        pools.tail[pool] = layer
+    pools.head[pool] = layer
+
+
+@njit(cache=True)
+def _unlink(pool, layer, pools, layers):
+    """Take a layer out of its queue, wherever it stands."""
+    previous = NONE
+    at = pools.head[pool]
+    while at != layer:
+        previous = at
+        at = layers.next[at]
+    if previous == NONE:
+        pools.head[pool] = layers.next[layer]
+    else:
+        layers.next[previous] = layers.next[layer]
+        if pools.tail[pool] == layer:
+            pools.tail[pool] = previous
+
+
+@njit(cache=True)
+def _merge(pool, pools, layers):
+    """Make one layer of all that the pool holds; it keeps the name of the oldest. Shortages stay apart."""
+    head = pools.head[pool]
+    if head == NONE or layers.next[head] == NONE or layers.qty[head] < 0:
+        return
+    kept = head
+    at = head
+    while at != NONE:
+        if layers.no[at] < layers.no[kept]:
+            kept = at
+        at = layers.next[at]
+    qty, value, uncosted, waiting = np.int64(0), np.int64(0), True, 0
+    at = head
+    while at != NONE:
+        qty += layers.qty[at]
+        value += layers.value[at]
+        waiting += layers.uncosted[at]
+        uncosted = uncosted and layers.uncosted[at]
+        layers.qty[at] = 0
+        layers.value[at] = 0
+        at = layers.next[at]
+    layers.qty[kept], layers.value[kept], layers.uncosted[kept] = qty, value, uncosted
+    pools.waiting[pool] += uncosted - waiting
+    layers.next[kept] = NONE
+    pools.head[pool] = pools.tail[pool] = kept
+
+
+@njit(cache=True)
+def _reverse(pool, pools, layers):
+    """Turn the queue round, as between FIFO and LIFO. Shortages keep their order."""
+    at = pools.head[pool]
+    if at == NONE or layers.qty[at] < 0:
+        return
+    pools.tail[pool] = at
+    previous = NONE
+    while at != NONE:
+        following = layers.next[at]
+        layers.next[at] = previous
+        previous = at
+        at = following
+    pools.head[pool] = previous
+
+
+@njit(cache=True)
+def _keep_at_standard(m, step, pool, pools, layers, count):
+    """The one layer of a pool at standard is what the pool is; an empty pool has none."""
+    kept = pools.head[pool]
+    at = kept
+    while at != NONE:
+        if layers.no[at] < layers.no[kept]:
+            kept = at
+        layers.qty[at] = 0
+        layers.value[at] = 0
+        layers.uncosted[at] = False
+        at = layers.next[at]
+    pools.waiting[pool] = 0
+    if pools.qty[pool] == 0:
+        pools.head[pool] = NONE
+        return
+    if kept == NONE:
+        kept = _new_layer(m, step, pool, 0, 0, False, pools, layers, count)
+    layers.qty[kept], layers.value[kept] = pools.qty[pool], pools.value[pool]
+    layers.uncosted[kept] = pools.standard[pool] == NONE
+    if layers.uncosted[kept] and pools.qty[pool] > 0:
+        pools.waiting[pool] = 1
+    layers.next[kept] = NONE
+    pools.head[pool] = pools.tail[pool] = kept
+
+
+@njit(cache=True)
+def shares(cost, issued, done, qty):
+    """What returns of `qty` carry of their issues' `cost` when `done` of `issued` came back before: int64[n]."""
+    result = np.empty(len(cost), np.int64)
+    for i in range(len(cost)):
+        share = min(qty[i], max(issued[i] - done[i], 0))
+        result[i] = muldiv(cost[i], done[i] + share, issued[i]) - muldiv(cost[i], done[i], issued[i])
+    return result

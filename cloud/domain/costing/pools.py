@@ -1,17 +1,36 @@
-"""The border between rows and kernels: pools, layers and last costs as arrays, costed in one pass."""
+"""The border between records and kernels: rows, pools, layers and last costs as arrays, costed in one pass."""
 
 import hashlib
 from dataclasses import dataclass, field
+from enum import IntEnum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 from cloud.domain.costing import kernels
+from cloud.domain.costing.methods import Method
 
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
 
-METHODS = {"moving_average": kernels.MOVING_AVERAGE, "fifo": kernels.FIFO}
+NONE = kernels.NONE
+METHODS = {method.label: int(method) for method in Method}
+
+
+class Op(IntEnum):
+    """What a row does to its pools."""
+
+    MOVE = kernels.MOVE  # goods out of src, into dst, or both
+    FEED = kernels.FEED  # goods out of src; their value, without quantity, into dst
+    RETURN_IN = kernels.RETURN_IN  # goods into dst at their share of an issue's final cost
+    RETURN_OUT = kernels.RETURN_OUT  # goods out of src, from the named receipt's layer first
+    VALUE_AT = kernels.VALUE_AT  # a value for the goods of the named receipt
+    ABSORB = kernels.ABSORB  # a value for whatever dst holds
+    SET_STANDARD = kernels.SET_STANDARD  # dst's standard cost is `own` from here on
+    WRITE_DOWN = kernels.WRITE_DOWN  # dst's allowance grows by `own`
+    CHANGE_METHOD = kernels.CHANGE_METHOD  # dst is costed by method number `own` from here on
+    SETTLE = kernels.SETTLE  # dst's average here is the price of its issues until the next settlement
 
 
 def pool_id(site: int, item: int, account: int, dimension: int = 0, owner: int = 0, lot: int = 0) -> int:
@@ -25,8 +44,72 @@ def pool_id(site: int, item: int, account: int, dimension: int = 0, owner: int =
 
 
 @dataclass(slots=True)
+class Rows:
+    """n rows in costing order. Quantities 10⁻⁶ stock units, values 10⁻⁶ currency; NONE (−1) where absent.
+
+    op         int64[n], Op
+    src, dst   local pools; a movement inside one pool must not be here
+    qty        1 … QTY_MAX; 0 for changes of value
+    own        a receipt's own value, 0 or more, or NONE: what src gave, else the pool's known cost. For changes of
+               value always there and signed; for SET_STANDARD per stock unit, for CHANGE_METHOD the method
+    extra      signed, added to the value of the dst leg: corrections and landed cost known since
+    ref        the row of this batch that a return or value names: an issue (RETURN_IN), a receipt (others)
+    ref_layer  instead of ref, the stored layer that the named receipt made (RETURN_OUT, VALUE_AT)
+    ref_cost   instead of ref, the stored issue's final cost so far (RETURN_IN)
+    ref_qty    what the stored issue issued, or the stored receipt received
+    ref_done   what of the stored issue came back before
+    given      the value that an edge carries, from an earlier round of the same rows, or NONE
+    settled    bool[n]: its period is settled (matters to periodic methods only)
+    """
+
+    op: Int64
+    src: Int64
+    dst: Int64
+    qty: Int64
+    own: Int64
+    extra: Int64
+    ref: Int64
+    ref_layer: Int64
+    ref_cost: Int64
+    ref_qty: Int64
+    ref_done: Int64
+    given: Int64
+    settled: Bool
+
+    def __len__(self) -> int:
+        return len(self.op)
+
+    @classmethod
+    def of(cls, n: int, **columns: Any) -> "Rows":
+        """Rows with these columns; what is not named stands at its default (MOVE, NONE or 0)."""
+        return cls(**{name: _column(name, n, columns.pop(name, None)) for name in cls.__slots__}, **columns)
+
+    def take(self, index: Any) -> "Rows":
+        """The rows of a slice or index. Raises nothing about `ref`, which counts rows of the whole."""
+        return Rows(*(getattr(self, name)[index] for name in self.__slots__))
+
+
+_DEFAULTS = {"op": 0, "qty": 0, "extra": 0, "ref_cost": 0, "ref_qty": 0, "ref_done": 0}
+
+
+def _column(name: str, n: int, values: Any) -> NDArray[Any]:
+    kind = np.bool_ if name == "settled" else np.int64
+    if values is None:
+        return np.full(n, False if name == "settled" else _DEFAULTS.get(name, NONE), kind)
+    column: NDArray[Any] = np.ascontiguousarray(values, kind)
+    if len(column) != n:
+        raise ValueError(f"{name}: expected {n} rows, got {len(column)}")
+    return column
+
+
+@dataclass(slots=True)
 class Pools:
-    """P pools in order of id; item counts within Items. All int64[P]."""
+    """P pools in order of id; item counts within LastCosts. All int64[P].
+
+    standard                  standard cost per stock unit, 10⁻⁶ currency, or NONE
+    settled_value, _qty       last settled price of a periodic method; qty 0 before the first settlement
+    allowance                 what is written off against the pool without changing its cost
+    """
 
     pool_id: Int64
     item: Int64
@@ -38,6 +121,33 @@ class Pools:
     last_value: Int64
     last_qty: Int64
     next_no: Int64
+    standard: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    settled_value: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    settled_qty: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+    allowance: Int64 = field(default_factory=lambda: np.zeros(0, np.int64))
+
+    def __post_init__(self) -> None:
+        n = len(self.pool_id)
+        for name, default in (("standard", NONE), ("settled_value", 0), ("settled_qty", 0), ("allowance", 0)):
+            if len(getattr(self, name)) != n:
+                setattr(self, name, np.full(n, default, np.int64))
+
+    @classmethod
+    def empty(cls, pool_id: Any, item: Any, method: Any, unit: Any, account: Any = None) -> "Pools":
+        """Pools that hold nothing and never cost anything."""
+        n = len(pool_id)
+        return cls(
+            pool_id=np.ascontiguousarray(pool_id, np.int64),
+            item=np.ascontiguousarray(item, np.int64),
+            account=np.zeros(n, np.int64) if account is None else np.ascontiguousarray(account, np.int64),
+            method=np.ascontiguousarray(method, np.int64),
+            unit=np.ascontiguousarray(unit, np.int64),
+            qty=np.zeros(n, np.int64),
+            value=np.zeros(n, np.int64),
+            last_value=np.zeros(n, np.int64),
+            last_qty=np.zeros(n, np.int64),
+            next_no=np.ones(n, np.int64),
+        )
 
     def copy(self) -> "Pools":
         return Pools(*(getattr(self, name).copy() for name in self.__slots__))
@@ -47,7 +157,7 @@ class Pools:
 class Layers:
     """L layers by pool and number. pool: local index; `stored` of them were read, the rest are new.
 
-    move, step  the movement (row of this batch, or NONE for a stored layer) and step that made it
+    move, step  the row of this batch, or NONE for a stored layer, and the step that made it
     """
 
     pool: Int64
@@ -58,6 +168,11 @@ class Layers:
     move: Int64
     step: Int64
     stored: int
+
+    @classmethod
+    def empty(cls) -> "Layers":
+        none = np.zeros(0, np.int64)
+        return cls(none, none, none, none, np.zeros(0, np.bool_), none, none, stored=0)
 
     def grown(self, more: int) -> "Layers":
         """A copy with room for `more` new layers."""
@@ -78,6 +193,11 @@ class LastCosts:
     item_id: Int64
     value: Int64
     qty: Int64
+
+    @classmethod
+    def empty(cls, item_ids: Any) -> "LastCosts":
+        n = len(item_ids)
+        return cls(np.ascontiguousarray(item_ids, np.int64), np.zeros(n, np.int64), np.zeros(n, np.int64))
 
 
 @dataclass(slots=True)
@@ -103,6 +223,16 @@ class Links:
     value: Int64
 
 
+@dataclass(slots=True)
+class Releases:
+    """Changes of pools' allowances, R rows: by which row, how much (signed 10⁻⁶) and its posted amount."""
+
+    move: Int64
+    pool: Int64
+    value: Int64
+    posted: Int64
+
+
 class CannotCost(ArithmeticError):
     """A movement's cost, or the stock it makes, passes what the books can hold; `move` is its row."""
 
@@ -116,7 +246,17 @@ class CannotCost(ArithmeticError):
 
 @dataclass(slots=True)
 class Costed:
-    """What came of a batch: the state after it, its entries and links, and which movements had no cost."""
+    """What came of rows: the state after them, their entries and links, and by row (n each):
+
+    uncosted   bool, no cost was known
+    out_value  cost of the src leg, with what settled its shortage so far
+    in_value   value into the dst leg, with what a first cost added to it; for changes of value what the pool took
+    carried    what an edge carried from its issue to its receipt, or NONE
+    done       RETURN_IN: what of the issue had come back before
+    variance   received at standard cost: what was paid beyond the standard
+    left       of a change of value, what the pool did not take
+    open       bool, an edge that carried something else than its issue's cost: re-costing is due
+    """
 
     pools: Pools
     layers: Layers
@@ -124,67 +264,115 @@ class Costed:
     entries: Entries
     links: Links
     uncosted: Bool
-    layer_count: int = field(default=0)
+    layer_count: int
+    releases: Releases
+    out_value: Int64
+    in_value: Int64
+    carried: Int64
+    done: Int64
+    variance: Int64
+    left: Int64
+    open: Bool
+    wanted: Int64  # what each edge should have carried, or NONE
 
 
-def cost(
-    src: Int64, dst: Int64, qty: Int64, own_value: Int64, pools: Pools, layers: Layers, last_costs: LastCosts
-) -> Costed:
-    """Cost n movements in the order given. The arguments stay as they are. Raises CannotCost.
-
-    src, dst   local pool or NONE; qty 10⁻⁶ units; own_value 10⁻⁶ currency or NONE
-    """
-    n = len(qty)
+def cost(rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts) -> Costed:
+    """Cost n rows in the order given, once. The arguments stay as they are. Raises CannotCost."""
+    n = len(rows)
     entry_room, link_room = 4 * n + 16, 2 * n + layers.stored + 16
+    arrays = kernels.RowArrays(*(getattr(rows, name) for name in kernels.RowArrays._fields))
     while True:
         after, grown = pools.copy(), layers.grown(2 * n)
         costs = LastCosts(last_costs.item_id, last_costs.value.copy(), last_costs.qty.copy())
-        head, tail, following = _queues(len(pools.pool_id), grown)
-        entries = Entries(*(np.empty(entry_room, np.int64) for _ in range(7)))
-        links = Links(*(np.empty(link_room, np.int64) for _ in range(4)))
-        uncosted = np.zeros(n, np.bool_)
-        status, move, n_layers, n_entries, n_links = kernels.cost_batch(
-            src, dst, qty, own_value,
-            after.item, after.method, after.unit, after.qty, after.value, after.last_value, after.last_qty,
-            head, tail, after.next_no,
-            costs.value, costs.qty,
-            grown.qty, grown.value, grown.uncosted, following, grown.no, grown.pool, grown.move, grown.step,
-            layers.stored,
-            entries.move, entries.step, entries.pool, entries.qty, entries.value, entries.posted, entries.layer,
-            links.entry, links.layer, links.qty, links.value,
-            uncosted,
+        head, tail, following = _queues(after, grown)
+        entries = kernels.EntryArrays(*(np.empty(entry_room, np.int64) for _ in range(7)))
+        links = kernels.LinkArrays(*(np.empty(link_room, np.int64) for _ in range(4)))
+        releases = kernels.ReleaseArrays(*(np.empty(n, np.int64) for _ in range(4)))
+        outcomes = kernels.OutcomeArrays(
+            uncosted=np.zeros(n, np.bool_),
+            out_value=np.zeros(n, np.int64),
+            in_value=np.zeros(n, np.int64),
+            carried=np.full(n, NONE, np.int64),
+            done=np.zeros(n, np.int64),
+            returned=np.zeros(n, np.int64),
+            variance=np.zeros(n, np.int64),
+            left=np.zeros(n, np.int64),
+            made=np.full(n, NONE, np.int64),
+        )
+        count = np.array([layers.stored, 0, 0, 0, kernels.FINE, 0], np.int64)
+        stopped = kernels.cost_rows(
+            arrays,
+            kernels.PoolArrays(
+                after.item, after.method, after.unit, after.qty, after.value, after.last_value, after.last_qty,
+                after.next_no, after.standard, after.settled_value, after.settled_qty, after.allowance,
+                head, tail, np.zeros(len(head), np.int64),
+            ),
+            kernels.LayerArrays(
+                grown.qty, grown.value, grown.uncosted, following, grown.no, grown.pool, grown.move, grown.step
+            ),
+            kernels.ItemArrays(costs.value, costs.qty),
+            entries, links, releases, outcomes, count,
         )  # fmt: skip
+        status = int(count[kernels.STATUS])
         if status == kernels.OVERFLOWED:
-            raise CannotCost(int(move))
+            raise CannotCost(int(stopped))
         if status == kernels.FINE:
             break
         # One receipt can settle any number of shortages; the rare batch that does is costed again with room.
         entry_room, link_room = 2 * entry_room + layers.stored, 2 * link_room
+    wanted = _wanted(rows, outcomes)
     return Costed(
         after,
         grown,
         costs,
-        Entries(*(getattr(entries, name)[:n_entries] for name in Entries.__slots__)),
-        Links(*(getattr(links, name)[:n_links] for name in Links.__slots__)),
-        uncosted,
-        int(n_layers),
+        Entries(*(column[: count[kernels.ENTRIES]] for column in entries)),
+        Links(*(column[: count[kernels.LINKS]] for column in links)),
+        outcomes.uncosted,
+        int(count[kernels.LAYERS]),
+        Releases(*(column[: count[kernels.RELEASES]] for column in releases)),
+        outcomes.out_value,
+        outcomes.in_value,
+        outcomes.carried,
+        outcomes.done,
+        outcomes.variance,
+        outcomes.left,
+        (wanted != NONE) & (wanted != outcomes.carried),
+        wanted,
     )
 
 
-def _queues(n_pools: int, layers: Layers) -> tuple[Int64, Int64, Int64]:
-    """Each pool's oldest and youngest layer, and each layer's next, from layers ordered by pool and number."""
-    head = np.full(n_pools, kernels.NONE, np.int64)
-    tail = np.full(n_pools, kernels.NONE, np.int64)
-    following = np.full(len(layers.pool), kernels.NONE, np.int64)
+def _wanted(rows: Rows, outcomes: kernels.OutcomeArrays) -> Int64:
+    """What each edge should have carried, now that its issue's cost is known as well as it can be."""
+    wanted = np.full(len(rows), NONE, np.int64)
+    through = (rows.src != NONE) & (rows.dst != NONE) & (rows.own == NONE)
+    wanted[through] = outcomes.out_value[through]
+    back = np.flatnonzero((rows.op == Op.RETURN_IN) & (rows.ref != NONE) & (rows.own == NONE))
+    if len(back):
+        wanted[back] = kernels.shares(
+            outcomes.out_value[rows.ref[back]], rows.qty[rows.ref[back]], outcomes.done[back], rows.qty[back]
+        )
+    return wanted
+
+
+def _queues(pools: Pools, layers: Layers) -> tuple[Int64, Int64, Int64]:
+    """Each pool's first and last layer to give, and each layer's next, from layers ordered by pool and number."""
+    n_pools = len(pools.pool_id)
+    head = np.full(n_pools, NONE, np.int64)
+    tail = np.full(n_pools, NONE, np.int64)
+    following = np.full(len(layers.pool), NONE, np.int64)
     stored = layers.stored
     if stored:
         pool = layers.pool[:stored]
         rows = np.arange(stored)
         last = np.append(pool[1:] != pool[:-1], True)
         first = np.append(True, pool[1:] != pool[:-1])
-        head[pool[first]] = rows[first]
-        tail[pool[last]] = rows[last]
-        following[:stored] = np.where(last, kernels.NONE, rows + 1)
+        # The youngest gives first, but shortages are settled oldest first everywhere.
+        turned = np.isin(pools.method[pool], (Method.LIFO, Method.PERIODIC_LIFO)) & (layers.qty[:stored] > 0)
+        head[pool[first]] = np.where(turned[first], rows[last], rows[first])
+        tail[pool[first]] = np.where(turned[first], rows[first], rows[last])
+        following[:stored] = np.where(
+            turned, np.where(first, NONE, rows - 1), np.where(last, NONE, rows + 1)
+        )  # fmt: skip
     return head, tail, following
 
 
@@ -194,7 +382,7 @@ def demand_by_pool(src: Int64, qty: Int64, n_pools: int) -> Int64:
     No pool holds more than QTY_LIMIT, so every sum is capped there: sums of movements can pass int64.
     """
     demand = np.zeros(n_pools, np.int64)
-    issues = src != kernels.NONE
+    issues = src != NONE
     if float(qty[issues].sum(dtype=np.float64)) >= kernels.QTY_LIMIT:
         demand[src[issues]] = kernels.QTY_LIMIT
         return demand

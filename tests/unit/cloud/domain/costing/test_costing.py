@@ -14,6 +14,7 @@ from cloud.domain.costing.pools import (
     LastCosts,
     Layers,
     Pools,
+    Rows,
     cost,
     demand_by_pool,
     pool_id,
@@ -65,10 +66,14 @@ def costed(movements: list[Movement], before: Books4) -> Costed:
     def index(value: int | None) -> int:
         return NONE if value is None else value
 
-    return cost(
-        column([index(m.source) for m in movements]), column([index(m.target) for m in movements]),
-        column([m.qty for m in movements]), column([index(m.own) for m in movements]), *before,
-    )  # fmt: skip
+    rows = Rows.of(
+        len(movements),
+        src=[index(m.source) for m in movements],
+        dst=[index(m.target) for m in movements],
+        qty=[m.qty for m in movements],
+        own=[index(m.own) for m in movements],
+    )
+    return cost(rows, *before)
 
 
 def stored(result: Costed, demand: np.ndarray | None = None) -> Books4:
