@@ -165,19 +165,15 @@ class OutcomeArrays(NamedTuple):
 
 
 @njit(cache=True)
-def cost_rows(rows, pools, layers, items, entries, links, releases, outcomes, count):
-    """Cost n rows in the order given, changing pools, items' last costs and layers in place.
+def cost_rows(start, stop, rows, pools, layers, items, entries, links, releases, outcomes, count):
+    """Cost the rows start … stop − 1 in the order given, changing pools, items' last costs and layers in place.
 
     rows … outcomes  the arrays above; layers with room for 2 more a row, releases for one a row
     count            int64[6]: how many layers, entries, links and releases are filled, and the status
-    returns          the row that the pass stopped at: n with status FINE; the culprit with OVERFLOWED, and
+    returns          the row that the pass stopped at: `stop` with status FINE; the culprit with OVERFLOWED, and
                      the arrays are spoilt; on ENTRIES_FULL or LINKS_FULL the outputs were too small
     """
-    for layer in range(count[LAYERS]):
-        if layers.uncosted[layer] and layers.qty[layer] > 0:
-            pools.waiting[layers.pool[layer]] += 1
-    n = len(rows.op)
-    for m in range(n):
+    for m in range(start, stop):
         if count[ENTRIES] + 4 >= len(entries.move):
             count[STATUS] = ENTRIES_FULL
             return m
@@ -194,7 +190,7 @@ def cost_rows(rows, pools, layers, items, entries, links, releases, outcomes, co
                     _receive(m, moved, rows, pools, layers, items, entries, outcomes, count)
         if count[STATUS] != FINE:
             return m
-    return n
+    return stop
 
 
 # ── Issues ──────────────────────────────────────────────────────────────────────────────────────────
@@ -938,3 +934,35 @@ def shares(cost, issued, done, qty):
         share = min(qty[i], max(issued[i] - done[i], 0))
         result[i] = muldiv(cost[i], done[i] + share, issued[i]) - muldiv(cost[i], done[i], issued[i])
     return result
+
+
+@njit(cache=True)
+def quiet_places(rows, method, qty):
+    """Where a run may be cut: after which rows no pool is short and no return waits for a later issue.
+
+    method, qty  int64[P], the pools before the rows;  returns bool[n]
+    Pools at standard cost are never short: their goods cost the same whenever they come.
+    """
+    method, qty = method.copy(), qty.copy()
+    short = 0
+    for pool in range(len(qty)):
+        short += qty[pool] < 0 and method[pool] != STANDARD
+    waits_until = -1
+    quiet = np.zeros(len(rows.op), np.bool_)
+    for m in range(len(rows.op)):
+        op, src, dst = rows.op[m], rows.src[m], rows.dst[m]
+        if op == CHANGE_METHOD:
+            short -= qty[dst] < 0 and method[dst] != STANDARD
+            method[dst] = rows.own[m]
+            short += qty[dst] < 0 and method[dst] != STANDARD
+        elif op < VALUE_AT:
+            if src != NONE:
+                short += 0 <= qty[src] < rows.qty[m] and method[src] != STANDARD
+                qty[src] -= rows.qty[m]
+            if dst != NONE and op != FEED:
+                short -= -rows.qty[m] <= qty[dst] < 0 and method[dst] != STANDARD
+                qty[dst] += rows.qty[m]
+            if op == RETURN_IN and rows.ref[m] > m:
+                waits_until = max(waits_until, rows.ref[m])
+        quiet[m] = short == 0 and waits_until <= m
+    return quiet

@@ -273,22 +273,36 @@ class Costed:
     variance: Int64
     left: Int64
     open: Bool
-    wanted: Int64  # what each edge should have carried, or NONE
 
 
-def cost(rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts) -> Costed:
-    """Cost n rows in the order given, once. The arguments stay as they are. Raises CannotCost."""
-    n = len(rows)
-    entry_room, link_room = 4 * n + 16, 2 * n + layers.stored + 16
-    arrays = kernels.RowArrays(*(getattr(rows, name) for name in kernels.RowArrays._fields))
-    while True:
-        after, grown = pools.copy(), layers.grown(2 * n)
-        costs = LastCosts(last_costs.item_id, last_costs.value.copy(), last_costs.qty.copy())
-        head, tail, following = _queues(after, grown)
-        entries = kernels.EntryArrays(*(np.empty(entry_room, np.int64) for _ in range(7)))
-        links = kernels.LinkArrays(*(np.empty(link_room, np.int64) for _ in range(4)))
-        releases = kernels.ReleaseArrays(*(np.empty(n, np.int64) for _ in range(4)))
-        outcomes = kernels.OutcomeArrays(
+class NoRoom(Exception):
+    """The outputs of a pass were too small: one receipt can settle any number of shortages."""
+
+
+class Pass:
+    """Rows on their way through the kernel: their arrays, and how far they are.
+
+    The arguments stay as they are. `given` may be changed between one run of some rows and the next.
+    """
+
+    def __init__(
+        self, rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts, generosity: int = 1
+    ) -> None:
+        n = len(rows)
+        self.rows = rows
+        self.given = rows.given.copy()
+        self.pools, self.layers = pools.copy(), layers.grown(2 * n)
+        self.last_costs = LastCosts(last_costs.item_id, last_costs.value.copy(), last_costs.qty.copy())
+        self.head, self.tail, self.following = _queues(self.pools, self.layers)
+        self.waiting = np.zeros(len(self.head), np.int64)
+        stored = layers.stored
+        np.add.at(self.waiting, layers.pool[:stored][layers.uncosted[:stored] & (layers.qty[:stored] > 0)], 1)
+        entry_room = generosity * (4 * n + 16) + (generosity - 1) * stored
+        link_room = generosity * (2 * n + stored + 16)
+        self.entries = kernels.EntryArrays(*(np.empty(entry_room, np.int64) for _ in range(7)))
+        self.links = kernels.LinkArrays(*(np.empty(link_room, np.int64) for _ in range(4)))
+        self.releases = kernels.ReleaseArrays(*(np.empty(n, np.int64) for _ in range(4)))
+        self.outcomes = kernels.OutcomeArrays(
             uncosted=np.zeros(n, np.bool_),
             out_value=np.zeros(n, np.int64),
             in_value=np.zeros(n, np.int64),
@@ -299,59 +313,88 @@ def cost(rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts) -> Cos
             left=np.zeros(n, np.int64),
             made=np.full(n, NONE, np.int64),
         )
-        count = np.array([layers.stored, 0, 0, 0, kernels.FINE, 0], np.int64)
+        self.count = np.array([stored, 0, 0, 0, kernels.FINE, 0], np.int64)
+
+    def go(self, start: int, stop: int) -> None:
+        """Cost these rows. Raises CannotCost and NoRoom, and the pass is spoilt then."""
         stopped = kernels.cost_rows(
-            arrays,
-            kernels.PoolArrays(
-                after.item, after.method, after.unit, after.qty, after.value, after.last_value, after.last_qty,
-                after.next_no, after.standard, after.settled_value, after.settled_qty, after.allowance,
-                head, tail, np.zeros(len(head), np.int64),
-            ),
-            kernels.LayerArrays(
-                grown.qty, grown.value, grown.uncosted, following, grown.no, grown.pool, grown.move, grown.step
-            ),
-            kernels.ItemArrays(costs.value, costs.qty),
-            entries, links, releases, outcomes, count,
+            start, stop, self.row_arrays(), self.pool_arrays(), self.layer_arrays(),
+            kernels.ItemArrays(self.last_costs.value, self.last_costs.qty),
+            self.entries, self.links, self.releases, self.outcomes, self.count,
         )  # fmt: skip
-        status = int(count[kernels.STATUS])
+        status = int(self.count[kernels.STATUS])
         if status == kernels.OVERFLOWED:
             raise CannotCost(int(stopped))
-        if status == kernels.FINE:
-            break
-        # One receipt can settle any number of shortages; the rare batch that does is costed again with room.
-        entry_room, link_room = 2 * entry_room + layers.stored, 2 * link_room
-    wanted = _wanted(rows, outcomes)
-    return Costed(
-        after,
-        grown,
-        costs,
-        Entries(*(column[: count[kernels.ENTRIES]] for column in entries)),
-        Links(*(column[: count[kernels.LINKS]] for column in links)),
-        outcomes.uncosted,
-        int(count[kernels.LAYERS]),
-        Releases(*(column[: count[kernels.RELEASES]] for column in releases)),
-        outcomes.out_value,
-        outcomes.in_value,
-        outcomes.carried,
-        outcomes.done,
-        outcomes.variance,
-        outcomes.left,
-        (wanted != NONE) & (wanted != outcomes.carried),
-        wanted,
-    )
+        if status != kernels.FINE:
+            raise NoRoom
 
+    def row_arrays(self) -> kernels.RowArrays:
+        columns = {name: getattr(self.rows, name) for name in kernels.RowArrays._fields}
+        return kernels.RowArrays(**(columns | {"given": self.given}))
 
-def _wanted(rows: Rows, outcomes: kernels.OutcomeArrays) -> Int64:
-    """What each edge should have carried, now that its issue's cost is known as well as it can be."""
-    wanted = np.full(len(rows), NONE, np.int64)
-    through = (rows.src != NONE) & (rows.dst != NONE) & (rows.own == NONE)
-    wanted[through] = outcomes.out_value[through]
-    back = np.flatnonzero((rows.op == Op.RETURN_IN) & (rows.ref != NONE) & (rows.own == NONE))
-    if len(back):
-        wanted[back] = kernels.shares(
-            outcomes.out_value[rows.ref[back]], rows.qty[rows.ref[back]], outcomes.done[back], rows.qty[back]
+    def pool_arrays(self) -> kernels.PoolArrays:
+        p = self.pools
+        return kernels.PoolArrays(
+            p.item, p.method, p.unit, p.qty, p.value, p.last_value, p.last_qty, p.next_no, p.standard,
+            p.settled_value, p.settled_qty, p.allowance, self.head, self.tail, self.waiting,
+        )  # fmt: skip
+
+    def layer_arrays(self) -> kernels.LayerArrays:
+        one = self.layers
+        return kernels.LayerArrays(
+            one.qty, one.value, one.uncosted, self.following, one.no, one.pool, one.move, one.step
         )
-    return wanted
+
+    def wanted(self, start: int, stop: int) -> Int64:
+        """What each edge of these rows should have carried, now that its issue's cost is known as well as can be."""
+        rows, outcomes = self.rows, self.outcomes
+        part = slice(start, stop)
+        wanted = np.full(stop - start, NONE, np.int64)
+        free = rows.own[part] == NONE
+        through = np.flatnonzero((rows.src[part] != NONE) & (rows.dst[part] != NONE) & free) + start
+        wanted[through - start] = outcomes.out_value[through]
+        back = np.flatnonzero((rows.op[part] == Op.RETURN_IN) & (rows.ref[part] != NONE) & free) + start
+        if len(back):
+            issue = rows.ref[back]
+            wanted[back - start] = kernels.shares(
+                outcomes.out_value[issue], rows.qty[issue], outcomes.done[back], rows.qty[back]
+            )
+        return wanted
+
+    def costed(self) -> "Costed":
+        """What came of all rows."""
+        count, outcomes = self.count, self.outcomes
+        wanted = self.wanted(0, len(self.rows))
+        return Costed(
+            self.pools,
+            self.layers,
+            self.last_costs,
+            Entries(*(column[: count[kernels.ENTRIES]] for column in self.entries)),
+            Links(*(column[: count[kernels.LINKS]] for column in self.links)),
+            outcomes.uncosted,
+            int(count[kernels.LAYERS]),
+            Releases(*(column[: count[kernels.RELEASES]] for column in self.releases)),
+            outcomes.out_value,
+            outcomes.in_value,
+            outcomes.carried,
+            outcomes.done,
+            outcomes.variance,
+            outcomes.left,
+            (wanted != NONE) & (wanted != outcomes.carried),
+        )
+
+
+def cost(rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts) -> Costed:
+    """Cost n rows in the order given, once. The arguments stay as they are. Raises CannotCost."""
+    generosity = 1
+    while True:
+        one = Pass(rows, pools, layers, last_costs, generosity)
+        try:
+            one.go(0, len(rows))
+        except NoRoom:
+            generosity *= 2
+            continue
+        return one.costed()
 
 
 def _queues(pools: Pools, layers: Layers) -> tuple[Int64, Int64, Int64]:
