@@ -58,39 +58,39 @@ def _run(one: Pass) -> None:
     n = len(one.rows)
     beginning = _State.of(one, 0, n)
     one.go(0, n)
-    restless = _restless(one, 0, n)
+    restless, waits = _restless(one, 0, n), _waits(one, 0, n)
     if not restless.any():
         return
     beginning.restore(one)
-    ends = np.flatnonzero(kernels.quiet_places(one.row_arrays(), one.pools.method, one.pools.qty)) + 1
-    if len(ends) == 0 or ends[-1] != n:
-        ends = np.append(ends, n)
-    troubled = _segments(ends, restless)
-    at = 0  # segment
-    while at < len(ends):
-        start = int(ends[at - 1]) if at else 0
-        if troubled[at]:
-            following = at + 1
-            _come_to_rest(one, start, int(ends[at]))
+    quiet = kernels.quiet_places(one.row_arrays(), one.pools.method, one.pools.qty)
+    start = 0
+    while start < n:
+        ends = _ends(quiet, waits)
+        later = np.flatnonzero(restless[start:]) + start
+        first_end = int(ends[np.searchsorted(ends, start, side="right")])
+        if len(later) and later[0] < first_end:
+            _come_to_rest(one, start, first_end)
+            start = first_end
+            continue
+        stop = int(ends[np.searchsorted(ends, later[0], side="right") - 1]) if len(later) else n
+        before = _State.of(one, start, stop)
+        one.go(start, stop)
+        if (surprise := _restless(one, start, stop)).any():
+            # Costs that the first pass had wrong brought something to light that it did not show.
+            restless |= surprise
+            waits += _waits(one, start, stop)
+            before.restore(one)
         else:
-            later = np.flatnonzero(troubled[at:])
-            following = at + int(later[0]) if len(later) else len(ends)
-            stop = int(ends[following - 1])
-            before = _State.of(one, start, stop)
-            one.go(start, stop)
-            if (surprise := _restless(one, start, stop)).any():
-                # Costs that the first pass had wrong brought something to light that it did not show.
-                before.restore(one)
-                troubled |= _segments(ends, surprise)
-                continue
-        at = following
+            start = stop
 
 
-def _segments(ends: Int64, restless: Bool) -> Bool:
-    """Which segments hold these rows; goods without a cost wait into the segment of their first one."""
-    troubled = np.zeros(len(ends), np.bool_)
-    troubled[np.searchsorted(ends, np.flatnonzero(restless), side="right")] = True
-    return troubled
+def _ends(quiet: Bool, waits: list[tuple[int, int]]) -> Int64:
+    """Where segments end: after quiet rows, but not while goods wait for their first cost."""
+    cut = quiet.copy()
+    for row, first in waits:
+        cut[row:first] = False
+    cut[-1] = True
+    return np.flatnonzero(cut) + 1
 
 
 def _come_to_rest(one: Pass, start: int, stop: int) -> None:
@@ -150,15 +150,20 @@ def _value_what_had_no_cost(one: Pass, start: int, stop: int, given: Int64) -> N
         )  # fmt: skip
 
 
+def _waits(one: Pass, start: int, stop: int) -> list[tuple[int, int]]:
+    """From which row goods without a cost wait until which one brings their pool its first."""
+    found = _without_cost(one, start, stop)
+    source = _first_costs(one, found, stop)
+    return list(zip(found[source != NONE].tolist(), source[source != NONE].tolist(), strict=True))
+
+
 def _restless(one: Pass, start: int, stop: int) -> Bool:
-    """bool[n]: rows whose edges carried something else than their issue's cost, or that came without a cost."""
+    """bool[n]: edges that carried something else than their issue's cost, and goods that came without a cost."""
     restless = np.zeros(len(one.rows), np.bool_)
     wanted = one.wanted(start, stop)
     restless[start:stop] = (wanted != NONE) & (wanted != one.outcomes.carried[start:stop])
-    found = _without_cost(one, start, stop)
-    source = _first_costs(one, found, stop)
-    for row, first in zip(found[source != NONE], source[source != NONE], strict=True):
-        restless[row : first + 1] = True
+    for row, _ in _waits(one, start, stop):
+        restless[row] = True
     return restless
 
 
