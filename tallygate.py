@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "restored": ("cloud.checks.restored:main", "say that the database was put back to an earlier state"),
     "company": ("cloud.imports.program:company_main", "set up a company from its description"),
     "import": ("cloud.imports.program:main", "items, expectations, trading days from files"),
+    "cost": ("cloud.cost_files.program:main", "what a file of movements costs, by any method, without books"),
     "reader": ("firmware_bridges.virtual_reader.run:main", "a virtual LLRP reader"),
     "broker": ("standalone.broker:main", "the embedded MQTT broker"),
     "secrets": ("standalone.secret_files:main", "make the secrets of a production installation"),

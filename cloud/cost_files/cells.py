@@ -6,7 +6,7 @@ cell means is not asked here.
 
 import csv
 import json
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -71,30 +71,39 @@ class Cells:
             number = found[row] if row < len(found) else number
         return f"{self.row_word} {number}" + (f", {self.column_word} {column}" if column else "")
 
-    def number(self, row: int) -> int:
-        """The row's number within the file's movements, 1-based: what `of` counts when it counts movements."""
-        return row + 1
+    def texts(self, column: str) -> list[str]:
+        """A column's cells, empty where there are none."""
+        found = self.columns.get(column)
+        return [""] * self.rows if found is None else [text or "" for text in found.to_pylist()]
+
+    def line_numbers(self) -> Callable[[int], int]:
+        """Row → its line in the file, or its number among the movements of a file that has no lines."""
+        found = self.lines() if self.lines is not None else range(1, self.rows + 1)
+        return lambda row: found[row]
 
 
-def read_cells(path: Path, encoding: str = "utf-8", told: Told = lambda _: None) -> Cells:
+def read_cells(
+    path: Path, encoding: str = "utf-8", told: Told = lambda _: None, needed: Sequence[str] = ("type",)
+) -> Cells:
     """The cells of `path`; its suffix says what it is, anything but .json and .parquet is CSV.
 
+    needed   columns of which the file must have one
     Raises BadFile, OSError.
     """
     suffix = path.suffix.lower()
     if suffix == ".json":
         return _read_case(path)
     if suffix in (".parquet", ".pq"):
-        return _read_parquet(path, told)
-    return _read_csv(path, encoding, told)
+        return _read_parquet(path, told, needed)
+    return _read_csv(path, encoding, told, needed)
 
 
 # ── CSV ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _read_csv(path: Path, encoding: str, told: Told) -> Cells:
+def _read_csv(path: Path, encoding: str, told: Told, needed: Sequence[str]) -> Cells:
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig") else encoding
-    head, separator = _head(path, encoding)
+    head, separator = _head(path, encoding, needed)
     try:
         table = _fast_csv(path, head, separator, encoding, told)
     except pa.ArrowInvalid:
@@ -113,7 +122,7 @@ def _read_csv(path: Path, encoding: str, told: Told) -> Cells:
     return Cells(path.name, _texts(path.name, table), table.num_rows, "line", "column", lines)
 
 
-def _head(path: Path, encoding: str) -> tuple[list[str], str]:
+def _head(path: Path, encoding: str, needed: Sequence[str]) -> tuple[list[str], str]:
     """The names in the first line that is not blank, and what separates the cells."""
     try:
         with path.open(encoding=encoding, newline="") as file:
@@ -123,8 +132,9 @@ def _head(path: Path, encoding: str) -> tuple[list[str], str]:
     separator = max(SEPARATORS, key=line.count)
     head = [name.strip().lower() for name in next(csv.reader([line], delimiter=separator), [])]
     problems = []
-    if "type" not in head:
-        problems.append(Problem("line 1", f"expected a head line with a column named type, got {line.strip()[:80]!r}"))
+    if not set(needed) & set(head):
+        told = f"expected a head line with a column named {' or '.join(needed)}, got {line.strip()[:80]!r}"
+        problems.append(Problem("line 1", told))
     if twice := sorted({name for name in head if head.count(name) > 1}):
         problems.append(Problem("line 1", f"expected every column once, got {', '.join(map(repr, twice))} twice"))
     if problems:
@@ -192,7 +202,7 @@ def _not_text(encoding: str, error: UnicodeDecodeError) -> str:
 # ── Parquet ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _read_parquet(path: Path, told: Told) -> Cells:
+def _read_parquet(path: Path, told: Told, needed: Sequence[str]) -> Cells:
     try:
         with pq.ParquetFile(path) as file:
             batches = []
@@ -204,9 +214,9 @@ def _read_parquet(path: Path, told: Told) -> Cells:
     except pa.ArrowInvalid as error:
         raise BadFile(path.name, [Problem("the file", f"expected Parquet: {error}")]) from error
     table = table.rename_columns([name.strip().lower() for name in table.column_names])
-    if "type" not in table.column_names:
-        names = ", ".join(table.column_names)
-        raise BadFile(path.name, [Problem("the file", f"expected a column named type, got {names}")])
+    if not set(needed) & set(table.column_names):
+        told_of = f"expected a column named {' or '.join(needed)}, got {', '.join(table.column_names)}"
+        raise BadFile(path.name, [Problem("the file", told_of)])
     if table.num_rows == 0:
         raise BadFile(path.name, [Problem("the file", "expected rows, got none")])
     return Cells(path.name, _texts(path.name, table), table.num_rows, "row", "column")
@@ -221,7 +231,9 @@ def _text(name: str, column: str, values: pa.ChunkedArray) -> pa.Array:
     if pa.types.is_dictionary(values.type):
         values = pc.cast(values, values.type.value_type)
     if pa.types.is_nested(values.type):
-        return pa.array([None if value is None else _json_text(value) for value in values.to_pylist()], pa.string())
+        return pa.array(
+            [None if value is None else _json_text(value) for value in values.to_pylist()], pa.string()
+        )
     if not pa.types.is_string(values.type):
         # Numbers as their shortest decimal text: 0.1 stays 0.1, whatever the float beneath it.
         try:

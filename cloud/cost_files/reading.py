@@ -71,9 +71,7 @@ _CODES = ("item", "pool", "to_pool", "lot")
 _QUANTITIES = ("qty",)
 _COSTS = ("unit_cost", "landed_per_unit")
 _VALUES = ("total", "cost", "sale", "cost_to_sell", "total_cost", "nrv")
-KNOWN = frozenset(
-    ("type", "entered", "of", "picks", "method", *_TIMES, *_CODES, *_QUANTITIES, *_COSTS, *_VALUES)
-)
+KNOWN = frozenset(("type", "entered", "of", "picks", "method", *_TIMES, *_CODES, *_QUANTITIES, *_COSTS, *_VALUES))
 
 _DECIMAL = re.compile(r"([+-]?)(?:([0-9]{1,20})(?:\.([0-9]*))?|\.([0-9]+))")
 _MONTH_DAY = re.compile(r"([0-9]{1,2})-([0-9]{1,2})(?:[T ](.+))?")
@@ -101,6 +99,7 @@ class Movements:
     kind: Int64
     qty: Int64
     unit_cost: Int64
+    landed_per_unit: Int64
     cost_digits: int
     value: Int64
     landed: Int64
@@ -109,6 +108,7 @@ class Movements:
     occurred: Int64
     entered: Int64
     is_dated: bool
+    is_yearless: bool
     item: Int64
     pool: Int64
     to_pool: Int64
@@ -132,7 +132,8 @@ class Movements:
         """Raise BadFile when (row, column, complaint)s were found."""
         if found:
             raise BadFile(
-                self.cells.name, [Problem(self.cells.place(row, column), told) for row, column, told in sorted(found)]
+                self.cells.name,
+                [Problem(self.cells.place(row, column), told) for row, column, told in sorted(found)],
             )
 
 
@@ -141,19 +142,36 @@ def read_movements(path: Path, encoding: str = "utf-8", told: Told = lambda _: N
     return Reading(read_cells(path, encoding, told)).movements()
 
 
+def read_amounts(cells: Cells, column: str) -> Int64:
+    """A column of amounts or numbers as integers of 10⁻⁶, ABSENT where a cell is empty. Raises BadFile."""
+    reading = Reading(cells)
+    amounts = reading.rounded(column)
+    reading.refuse()
+    return amounts
+
+
+def read_amount(text: str) -> int:
+    """One amount of 0 or more in 10⁻⁶ currency. Raises ValueError."""
+    amount = _one_rounded(text)
+    if amount < 0:
+        raise ValueError(f"expected an amount of 0 or more, got {text!r}")
+    return amount
+
+
 class Reading:
     """One file's cells being understood; problems are gathered, so that a person sees all of them at once."""
 
     def __init__(self, cells: Cells) -> None:
         self.cells = cells
         self.found: list[tuple[int, str, str]] = []
+        self.is_yearless = False
 
     def movements(self) -> Movements:
         """Raises BadFile."""
         kind = self._kinds()
         qty = self._scaled("qty", MICRO_DIGITS)
         unit_cost, landed_per_unit, cost_digits = self._costs()
-        given = {name: self._rounded(name) for name in _VALUES}
+        given = {name: self.rounded(name) for name in _VALUES}
         times = [name for name in _TIMES if name in self.cells.columns]
         occurred = self._times(times)
         entered = self._times(["entered"]) if "entered" in self.cells.columns else np.full_like(qty, ABSENT)
@@ -162,28 +180,32 @@ class Reading:
         picks, picked_lots = self._picks(lots)
         new_method = self._methods(kind)
         self._check(kind, qty, unit_cost, landed_per_unit, given, of, to_pool)
-        self._refuse()
+        self.refuse()
         kind, qty = _adjusted(kind, qty)
         qty = self._picked_in_all(kind, qty, picks)
         value = self._own_values(kind, qty, unit_cost, cost_digits, given["total"])
         landed = self._landed(kind, qty, landed_per_unit, cost_digits)
-        self._refuse()
+        self.refuse()
         is_dated = bool(len(occurred) and (occurred != ABSENT).any())
         occurred = _carried_on(occurred) if is_dated else np.arange(len(qty), dtype=np.int64)
         return Movements(
-            cells=self.cells, kind=kind, qty=qty, unit_cost=unit_cost, cost_digits=cost_digits, value=value,
-            landed=landed, given=given, of=of, occurred=occurred,
+            cells=self.cells, kind=kind, qty=qty, unit_cost=unit_cost, landed_per_unit=landed_per_unit,
+            cost_digits=cost_digits, value=value, landed=landed, given=given, of=of, occurred=occurred,
             entered=np.where(entered == ABSENT, occurred, entered), is_dated=is_dated,
+            is_yearless=self.is_yearless,
             item=item, pool=pool, to_pool=to_pool, lot=lot, items=items, pools=pools, lots=picked_lots, picks=picks,
             new_method=new_method, method=self.cells.method,
             ignored=tuple(name for name in self.cells.columns if name not in KNOWN),
         )  # fmt: skip
 
-    def _refuse(self) -> None:
+    def refuse(self) -> None:
         if self.found:
             raise BadFile(
                 self.cells.name,
-                [Problem(self.cells.place(row, column), complaint) for row, column, complaint in sorted(self.found)],
+                [
+                    Problem(self.cells.place(row, column), complaint)
+                    for row, column, complaint in sorted(self.found)
+                ],
             )
 
     # ── Columns ─────────────────────────────────────────────────────────────────────────────────────
@@ -223,7 +245,7 @@ class Reading:
             return fast
         return self._each(name, column, lambda text: _one_scaled(text, digits))
 
-    def _rounded(self, name: str) -> Int64:
+    def rounded(self, name: str) -> Int64:
         """A column of amounts as 10⁻⁶ currency, half up where a cell has more digits."""
         column = self._column(name)
         fast = _fast_scaled(column, MICRO_DIGITS)
@@ -266,9 +288,14 @@ class Reading:
                 times, short = each
                 yearless |= short
             result = np.where(times == ABSENT, result, times)
+        self.is_yearless |= bool(yearless.any())
         if yearless.any() and (wrong := np.flatnonzero(~yearless & (result != ABSENT))).size:
             self.found += [
-                (int(row), names[0], "expected a date without a year, as other rows have, or a year in all of them")
+                (
+                    int(row),
+                    names[0],
+                    "expected a date without a year, as other rows have, or a year in all of them",
+                )
                 for row in wrong
             ]
         return result
@@ -280,7 +307,9 @@ class Reading:
             try:
                 times[code], short[code] = _one_time(text)
             except ValueError:
-                complaint = f"expected a date such as 2026-03-31 or 03-31, with or without a time, got {text[:40]!r}"
+                complaint = (
+                    f"expected a date such as 2026-03-31 or 03-31, with or without a time, got {text[:40]!r}"
+                )
                 self.found += [(int(row), name, complaint) for row in np.flatnonzero(rows == code)]
         return times[rows], short[rows]
 
@@ -343,7 +372,9 @@ class Reading:
         needs_cost = np.isin(kind, (Type.SET_STANDARD, Type.ACTUAL, Type.STANDARD))
         self._say(needs_cost & (unit_cost == ABSENT), "unit_cost", "expected a unit cost, got none")
         either = (unit_cost == ABSENT) & (total == ABSENT)
-        self._say((kind == Type.PRICE_CORRECTION) & either, "unit_cost", "expected a unit cost or a total, got none")
+        self._say(
+            (kind == Type.PRICE_CORRECTION) & either, "unit_cost", "expected a unit cost or a total, got none"
+        )
         self._say(
             (kind == Type.LANDED) & (landed_per_unit == ABSENT) & (total == ABSENT),
             "total",
@@ -352,7 +383,9 @@ class Reading:
         self._say((kind == Type.WRITE_DOWN) & (total == ABSENT), "total", "expected an amount, got none")
         needs_of = np.isin(kind, (Type.PRICE_CORRECTION, Type.LANDED))
         self._say(needs_of & (of == ABSENT), "of", "expected the number of the receipt, got none")
-        self._say((kind == Type.TRANSFER) & (to_pool < 0), "to_pool", "expected the pool the goods go to, got none")
+        self._say(
+            (kind == Type.TRANSFER) & (to_pool < 0), "to_pool", "expected the pool the goods go to, got none"
+        )
 
     def _say(self, wrong: Bool, column: str, complaint: str) -> None:
         texts = self._column(column)

@@ -1,0 +1,385 @@
+"""Movements of a file, costed by one method: cost by issue, what is left, variances, adjustments, journal.
+
+Amounts are integers of 10⁻⁶ currency. The journal speaks of the roles of docs/postings.md; `inventory` stands for
+the account of whatever pool the goods are in.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+import numpy as np
+from numpy.typing import NDArray
+
+from cloud.cost_files.cells import BadFile, Problem
+from cloud.cost_files.plan import Plan, plan
+from cloud.cost_files.reading import ABSENT, RECEIPTS, Movements, Type, product
+from cloud.domain.costing.methods import Method
+from cloud.domain.costing.ordered_run import run
+from cloud.domain.costing.pools import NONE, CannotCost, Costed, Op
+from cloud.domain.costing.variances import material_variance
+from cloud.domain.rounding import round_ratio
+
+Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
+
+ACCOUNTS = (
+    "inventory", "grni", "landed_clearing", "cogs", "loss", "clarification", "opening_equity", "price_difference",
+    "ppv", "revaluation", "write_down", "allowance",
+)  # fmt: skip
+_ACCOUNT = {name: number for number, name in enumerate(ACCOUNTS)}
+
+# What stands opposite the pool, by type of movement.
+_COUNTER_NAMES = {
+    Type.RECEIPT: "grni",
+    Type.OPENING: "opening_equity",
+    Type.ISSUE: "cogs",
+    Type.SCRAP: "loss",
+    Type.COUNT_GAIN: "clarification",
+    Type.COUNT_LOSS: "clarification",
+    Type.RETURN_IN: "cogs",
+    Type.RETURN_OUT: "price_difference",
+    Type.TRANSFER: "inventory",
+    Type.SET_STANDARD: "revaluation",
+    Type.CHANGE_METHOD: "revaluation",
+    Type.WRITE_DOWN: "write_down",
+}
+_COUNTER = np.array([_ACCOUNT[_COUNTER_NAMES.get(kind, "inventory")] for kind in Type], np.int64)
+
+
+@dataclass(slots=True)
+class Journal:
+    """Lines: the movement that made each, its account (a place in ACCOUNTS) and its amount, debits above 0."""
+
+    movement: Int64
+    account: Int64
+    amount: Int64
+
+    def totals(self) -> Iterator[tuple[str, int, int]]:
+        """(account, debits, credits) of every account that has lines."""
+        for number, name in enumerate(ACCOUNTS):
+            amounts = self.amount[self.account == number]
+            debit, credit = int(amounts[amounts > 0].sum()), -int(amounts[amounts < 0].sum())
+            if debit or credit:
+                yield name, debit, credit
+
+    def balance(self, account: str) -> int:
+        """Debits − credits of an account."""
+        return int(self.amount[self.account == _ACCOUNT[account]].sum())
+
+
+@dataclass(frozen=True, slots=True)
+class LayerLeft:
+    """What is left of a receipt, of an average, or of a shortage (below 0)."""
+
+    item: str
+    pool: str
+    lot: str
+    qty: int
+    value: int
+
+    @property
+    def unit_cost(self) -> int:
+        """10⁻⁶ currency a stock unit."""
+        return round_ratio(self.value * 10**6 * (1 if self.qty > 0 else -1), abs(self.qty))
+
+
+@dataclass(frozen=True, slots=True)
+class Closing:
+    """What an item is left with."""
+
+    item: str
+    qty: int
+    value: int
+    allowance: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Adjustment:
+    """A change of cost after the fact: `by` a movement, of the cost of `of`; above 0: it cost more."""
+
+    of: int
+    by: int
+    value: int
+
+
+@dataclass(slots=True)
+class CostedFile:
+    """What a method makes of a file. Rows of `issues`, `of` and `by` are movements, 0-based."""
+
+    method: str
+    issues: Int64
+    cost_of_issue: Int64
+    cogs: int
+    closing: list[Closing]
+    layers: list[LayerLeft]
+    adjustments: list[Adjustment]
+    variances: dict[str, int]
+    journal: Journal
+    uncosted: list[int] = field(default_factory=list)
+    write_down: int = 0
+
+    @property
+    def closing_qty(self) -> int:
+        return sum(one.qty for one in self.closing)
+
+    @property
+    def closing_value(self) -> int:
+        return sum(one.value for one in self.closing)
+
+    @property
+    def allowance(self) -> int:
+        return sum(one.allowance for one in self.closing)
+
+
+def cost_file(movements: Movements, method: Method | str) -> CostedFile:
+    """Cost a file by one method, or "mixed". Raises BadFile."""
+    laid_out = plan(movements, method)
+    try:
+        costed = run(laid_out.rows, laid_out.pools, laid_out.layers, laid_out.last_costs)
+    except CannotCost as error:
+        row = int(laid_out.movement[error.move])
+        complaint = "its cost, or the stock it makes, passes what the books can hold"
+        raise BadFile(movements.cells.name, [Problem(movements.cells.place(row), complaint)]) from error
+    name = method if isinstance(method, str) else Method(method).label
+    return _Result(movements, laid_out, costed).of(name)
+
+
+class _Result:
+    """What came of one run, seen from the file's movements."""
+
+    def __init__(self, movements: Movements, laid_out: Plan, costed: Costed) -> None:
+        self.data = movements
+        self.plan = laid_out
+        self.costed = costed
+        self.kind = movements.kind[laid_out.movement]  # of each row
+
+    def of(self, method: str) -> CostedFile:
+        n = len(self.data)
+        journal, ppv = self._journal()
+        issues = np.flatnonzero(self.data.of_kind(Type.ISSUE))
+        cost = np.zeros(n, np.int64)
+        np.add.at(cost, self.plan.movement, self.costed.out_value)
+        releases = self.costed.releases
+        going = self.kind[releases.move] != Type.WRITE_DOWN
+        np.add.at(cost, self.plan.movement[releases.move[going]], releases.value[going])
+        out = np.flatnonzero(self.costed.uncosted & (self.costed.out_value == 0) & (self.plan.rows.src != NONE))
+        variances = {
+            "purchase_price": ppv,
+            "price_difference": journal.balance("price_difference"),
+            "revaluation": -journal.balance("revaluation"),
+        }
+        return CostedFile(
+            method, issues, cost[issues], journal.balance("cogs"), self._closing(), self._layers(),
+            self._adjustments(), {name: value for name, value in variances.items() if value}, journal,
+            sorted(set(self.plan.movement[out].tolist())),
+        )  # fmt: skip
+
+    # ── What is left ────────────────────────────────────────────────────────────────────────────────
+
+    def _closing(self) -> list[Closing]:
+        pools = self.costed.pools
+        items: dict[int, Closing] = {}
+        for pool in range(len(pools.pool_id)):
+            code = int(self.plan.place[pool, 0])
+            seen = items.get(code, Closing(self._item(code), 0, 0))
+            items[code] = Closing(
+                seen.item,
+                seen.qty + int(pools.qty[pool]),
+                seen.value + int(pools.value[pool]),
+                seen.allowance + int(pools.allowance[pool]),
+            )
+        return [items[code] for code in sorted(items)]
+
+    def _layers(self) -> list[LayerLeft]:
+        """By item and place; there oldest first."""
+        layers, count = self.costed.layers, self.costed.layer_count
+        there = np.flatnonzero(layers.qty[:count] != 0)
+        place = self.plan.place[layers.pool[there]]
+        order = there[np.lexsort((there, layers.move[there], place[:, 1], place[:, 0]))]
+        data = self.data
+        left = []
+        for layer in order.tolist():
+            item, pool, lot = (int(code) for code in self.plan.place[layers.pool[layer]])
+            left.append(
+                LayerLeft(
+                    self._item(item), data.pools[pool], data.lots[lot] if lot >= 0 else "",
+                    int(layers.qty[layer]), int(layers.value[layer]),
+                )
+            )  # fmt: skip
+        return left
+
+    def _item(self, code: int) -> str:
+        return self.data.items[code] if code >= 0 else ""
+
+    # ── Adjustments and the journal ─────────────────────────────────────────────────────────────────
+
+    def _corrected(self) -> tuple[Int64, Int64]:
+        """(adjusting entries, the row that each corrects)."""
+        entries = self.costed.entries
+        adjusting = np.flatnonzero((entries.step >= 2) & (entries.layer != NONE))
+        return adjusting, self.costed.layers.move[entries.layer[adjusting]]
+
+    def _adjustments(self) -> list[Adjustment]:
+        entries = self.costed.entries
+        adjusting, corrected = self._corrected()
+        return [
+            Adjustment(int(self.plan.movement[of]), int(self.plan.movement[by]), -value)
+            for of, by, value in zip(
+                corrected.tolist(),
+                entries.move[adjusting].tolist(),
+                entries.value[adjusting].tolist(),
+                strict=True,
+            )
+            if value and self.plan.rows.src[of] != NONE
+        ]
+
+    def _journal(self) -> tuple[Journal, int]:
+        """(the journal, the purchase price variance in it)."""
+        entries, rows = self.costed.entries, self.plan.rows
+        by = entries.move
+        counter = _COUNTER[self.kind[by]]
+        adjusting, corrected = self._corrected()
+        counter[adjusting] = _COUNTER[self.kind[corrected]]
+        lines = [(by, np.zeros(len(by), np.int64), entries.value)]
+        # Everything that has no side of its own in what follows stands opposite the pool at the pool's amount.
+        receives = (entries.step == 1) & (rows.qty[by] > 0)
+        bought = receives & np.isin(self.kind[by], RECEIPTS)
+        returned = (entries.step == 0) & (rows.op[by] == Op.RETURN_OUT)
+        arrives = receives & ~bought & ~np.isin(self.kind[by], (Type.TRANSFER,))
+        plain = ~(bought | returned | arrives) & (counter != _ACCOUNT["inventory"])
+        lines.append((by[plain], counter[plain], -entries.value[plain]))
+        for name, row, amount in (
+            *self._bought(by[bought], entries.value[bought]),
+            *self._given_back(by[returned]),
+        ):
+            lines.append((row, np.full(len(row), _ACCOUNT[name]), amount))
+        came = by[arrives]
+        variance = self.costed.variance
+        lines.append((came, counter[arrives], -entries.value[arrives] - variance[came]))
+        off = np.flatnonzero((variance != 0) & (rows.dst != NONE) & ~np.isin(self.kind, RECEIPTS))
+        lines.append((off, np.full(len(off), _ACCOUNT["ppv"]), variance[off]))
+        releases = self.costed.releases
+        lines.append((releases.move, np.full(len(releases.move), _ACCOUNT["allowance"]), -releases.value))
+        lines.append((releases.move, _COUNTER[self.kind[releases.move]], releases.value))
+        row, account, amount = (np.concatenate(column) for column in zip(*lines, strict=True))
+        kept = np.flatnonzero(amount)
+        journal = Journal(self.plan.movement[row[kept]], account[kept], amount[kept])
+        if off_by := int(amount.sum()):
+            raise AssertionError(f"the journal of {self.data.cells.name} is off balance by {off_by} × 10⁻⁶")
+        return journal, journal.balance("ppv")
+
+    def _bought(self, rows: Int64, value: Int64) -> list[tuple[str, Int64, Int64]]:
+        """Opposite a receipt: what is owed for the goods, landed cost, and what standard cost leaves over."""
+        movement = self.plan.movement[rows]
+        landed = self.data.landed[movement] + self.plan.landed_news[movement]
+        opening = self.kind[rows] == Type.OPENING
+        own = self.plan.rows.own[rows]
+        variance = self.costed.variance[rows]
+        # Goods that came without a cost are owed at what they were valued at.
+        owed = np.where(own != NONE, own + self.plan.price_news[movement], value + variance - landed)
+        return [
+            ("opening_equity", rows[opening], -owed[opening]),
+            ("grni", rows[~opening], -owed[~opening]),
+            ("landed_clearing", rows, -landed),
+            ("ppv", rows, owed + landed - value),
+        ]
+
+    def _given_back(self, rows: Int64) -> list[tuple[str, Int64, Int64]]:
+        """Opposite a supplier return: the credit note, and how far the goods' cost was from it."""
+        data, movement = self.data, self.plan.movement[rows]
+        taken = np.zeros(len(self.plan.rows), np.int64)
+        entries = self.costed.entries
+        out = entries.step == 0
+        np.add.at(taken, entries.move[out], -entries.value[out])
+        credit = taken[rows].copy()
+        for at, (row, of) in enumerate(zip(rows.tolist(), movement.tolist(), strict=True)):
+            original, qty = int(self.plan.returned[of]), int(self.plan.rows.qty[row])
+            if data.value[of] != ABSENT:
+                credit[at] = round_ratio(int(data.value[of]) * qty, int(data.qty[of]))
+            elif original != NONE and data.value[original] != ABSENT:
+                paid = int(data.value[original] + self.plan.price_news[original])
+                credit[at] = round_ratio(paid * qty, int(data.qty[original]))
+        return [("grni", rows, credit), ("price_difference", rows, taken[rows] - credit)]
+
+
+# ── Figures without goods ───────────────────────────────────────────────────────────────────────────
+
+
+def variance_of(movements: Movements) -> CostedFile:
+    """Actual against standard, item by item: price variance at the actual quantity, quantity variance at standard.
+
+    Raises BadFile.
+    """
+    price = quantity = 0
+    for item in dict.fromkeys(movements.item.tolist()):
+        rows = movements.item == item
+        actual = np.flatnonzero(rows & movements.of_kind(Type.ACTUAL)).tolist()
+        standard = np.flatnonzero(rows & movements.of_kind(Type.STANDARD)).tolist()
+        if len(actual) != len(standard) or not actual:
+            complaint = (
+                f"expected as many rows of type standard as of type actual ({len(actual)}), got {len(standard)}"
+            )
+            movements.refuse([(int(np.flatnonzero(rows)[0]), "type", complaint)])
+        for one, other in zip(actual, standard, strict=True):
+            variance = _material_variance(movements, one, other)
+            price, quantity = price + variance[0], quantity + variance[1]
+    figures = {"price_variance": price, "quantity_variance": quantity, "total": price + quantity}
+    return _without_goods("variance", movements, figures, [])
+
+
+def _material_variance(movements: Movements, actual: int, standard: int) -> tuple[int, int]:
+    def value(qty_of: int, cost_of: int) -> int:
+        return product(int(movements.qty[qty_of]), int(movements.unit_cost[cost_of]), movements.cost_digits)
+
+    if movements.cost_digits == 6:  # what the books do with a standard cost of their own digits
+        found = material_variance(
+            value(actual, actual), int(movements.qty[actual]), int(movements.qty[standard]),
+            int(movements.unit_cost[standard]),
+        )  # fmt: skip
+        return found.price, found.usage
+    at_standard = value(actual, standard)
+    return value(actual, actual) - at_standard, at_standard - value(standard, standard)
+
+
+def net_realisable_value(movements: Movements) -> CostedFile:
+    """The lower of cost and net realisable value, row by row (IAS 2, paragraph 9). Raises BadFile."""
+    write_down = closing = qty = 0
+    for row in range(len(movements)):
+        cells = {name: int(values[row]) for name, values in movements.given.items()}
+        given = {name: None if cell == ABSENT else cell for name, cell in cells.items()}
+        pieces = int(movements.qty[row]) if movements.qty[row] != ABSENT else None
+        cost = given["cost"] if given["cost"] is not None else given["total"]
+        if cost is None and movements.unit_cost[row] != ABSENT:
+            cost = product(pieces or 10**6, int(movements.unit_cost[row]), movements.cost_digits)
+        worth = given["nrv"]
+        if worth is None and given["sale"] is not None:
+            worth = given["sale"] - (given["cost_to_sell"] or 0)
+        if cost is None:
+            movements.refuse([(row, "cost", "expected a cost, got none")])
+        if worth is None:
+            movements.refuse([(row, "sale", "expected sale and cost_to_sell, or nrv, got none")])
+        down = max((cost or 0) - max(worth or 0, 0), 0)
+        whole = given["total_cost"] if given["total_cost"] is not None else cost
+        write_down, closing, qty = write_down + down, closing + (whole or 0) - down, qty + (pieces or 0)
+    lines = [("write_down", write_down), ("allowance", -write_down)]
+    result = _without_goods("nrv", movements, {"write_down": write_down}, lines)
+    result.closing = [Closing("", qty, closing)]
+    result.write_down = write_down
+    return result
+
+
+def _without_goods(
+    method: str, movements: Movements, variances: dict[str, int], lines: list[tuple[str, int]]
+) -> CostedFile:
+    kept = [(account, amount) for account, amount in lines if amount]
+    journal = Journal(
+        np.zeros(len(kept), np.int64),
+        np.array([_ACCOUNT[account] for account, _ in kept], np.int64),
+        np.array([amount for _, amount in kept], np.int64),
+    )
+    wanted = (Type.ACTUAL, Type.STANDARD) if method == "variance" else (Type.NRV,)
+    others = np.flatnonzero(~movements.of_kind(*wanted))
+    names = " or ".join(kind.label for kind in wanted)
+    movements.refuse([(int(row), "type", f"expected {names} with method {method}") for row in others])
+    nothing = np.zeros(0, np.int64)
+    return CostedFile(method, nothing, nothing, 0, [], [], [], variances, journal)
