@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.cost_files.cells import BadFile, Problem
+from cloud.cost_files.outcome import Outcome, cost_plan
 from cloud.cost_files.plan import Plan, plan
 from cloud.cost_files.reading import ABSENT, RECEIPTS, Movements, Type, product
 from cloud.domain.costing.methods import Method
-from cloud.domain.costing.ordered_run import run
-from cloud.domain.costing.pools import NONE, CannotCost, Costed, Op
+from cloud.domain.costing.pools import NONE, CannotCost, Op
 from cloud.domain.costing.variances import material_variance
 from cloud.domain.rounding import round_ratio
 
@@ -135,22 +135,22 @@ def cost_file(movements: Movements, method: Method | str) -> CostedFile:
     """Cost a file by one method, or "mixed". Raises BadFile."""
     laid_out = plan(movements, method)
     try:
-        costed = run(laid_out.rows, laid_out.pools, laid_out.layers, laid_out.last_costs)
+        outcome = cost_plan(laid_out)
     except CannotCost as error:
         row = int(laid_out.movement[error.move])
         complaint = "its cost, or the stock it makes, passes what the books can hold"
         raise BadFile(movements.cells.name, [Problem(movements.cells.place(row), complaint)]) from error
     name = method if isinstance(method, str) else Method(method).label
-    return _Result(movements, laid_out, costed).of(name)
+    return _Result(movements, laid_out, outcome).of(name)
 
 
 class _Result:
     """What came of one run, seen from the file's movements."""
 
-    def __init__(self, movements: Movements, laid_out: Plan, costed: Costed) -> None:
+    def __init__(self, movements: Movements, laid_out: Plan, outcome: Outcome) -> None:
         self.data = movements
         self.plan = laid_out
-        self.costed = costed
+        self.outcome = outcome
         self.kind = movements.kind[laid_out.movement]  # of each row
 
     def of(self, method: str) -> CostedFile:
@@ -158,11 +158,11 @@ class _Result:
         journal, ppv = self._journal()
         issues = np.flatnonzero(self.data.of_kind(Type.ISSUE))
         cost = np.zeros(n, np.int64)
-        np.add.at(cost, self.plan.movement, self.costed.out_value)
-        releases = self.costed.releases
+        np.add.at(cost, self.plan.movement, self.outcome.out_value)
+        releases = self.outcome.releases
         going = self.kind[releases.move] != Type.WRITE_DOWN
         np.add.at(cost, self.plan.movement[releases.move[going]], releases.value[going])
-        out = np.flatnonzero(self.costed.uncosted & (self.costed.out_value == 0) & (self.plan.rows.src != NONE))
+        out = np.flatnonzero(self.outcome.uncosted & (self.outcome.out_value == 0) & (self.plan.rows.src != NONE))
         variances = {
             "purchase_price": ppv,
             "price_difference": journal.balance("price_difference"),
@@ -177,7 +177,7 @@ class _Result:
     # ── What is left ────────────────────────────────────────────────────────────────────────────────
 
     def _closing(self) -> list[Closing]:
-        pools = self.costed.pools
+        pools = self.outcome.pools
         items: dict[int, Closing] = {}
         for pool in range(len(pools.pool_id)):
             code = int(self.plan.place[pool, 0])
@@ -192,73 +192,58 @@ class _Result:
 
     def _layers(self) -> list[LayerLeft]:
         """By item and place; there oldest first."""
-        layers, count = self.costed.layers, self.costed.layer_count
-        there = np.flatnonzero(layers.qty[:count] != 0)
-        place = self.plan.place[layers.pool[there]]
-        order = there[np.lexsort((there, layers.move[there], place[:, 1], place[:, 0]))]
-        data = self.data
-        left = []
-        for layer in order.tolist():
-            item, pool, lot = (int(code) for code in self.plan.place[layers.pool[layer]])
-            left.append(
-                LayerLeft(
-                    self._item(item), data.pools[pool], data.lots[lot] if lot >= 0 else "",
-                    int(layers.qty[layer]), int(layers.value[layer]),
-                )
-            )  # fmt: skip
-        return left
+        found, data = self.outcome, self.data
+        place = self.plan.place[found.layer_pool]
+        order = np.lexsort((np.arange(len(place)), found.layer_row, place[:, 1], place[:, 0]))
+        columns = (*place[order].T, found.layer_qty[order], found.layer_value[order])
+        return [
+            LayerLeft(self._item(item), data.pools[pool], data.lots[lot] if lot >= 0 else "", qty, value)
+            for item, pool, lot, qty, value in zip(*(column.tolist() for column in columns), strict=True)
+        ]
 
     def _item(self, code: int) -> str:
         return self.data.items[code] if code >= 0 else ""
 
     # ── Adjustments and the journal ─────────────────────────────────────────────────────────────────
 
-    def _corrected(self) -> tuple[Int64, Int64]:
-        """(adjusting entries, the row that each corrects)."""
-        entries = self.costed.entries
-        adjusting = np.flatnonzero((entries.step >= 2) & (entries.layer != NONE))
-        return adjusting, self.costed.layers.move[entries.layer[adjusting]]
-
     def _adjustments(self) -> list[Adjustment]:
-        entries = self.costed.entries
-        adjusting, corrected = self._corrected()
-        return [
-            Adjustment(int(self.plan.movement[of]), int(self.plan.movement[by]), -value)
-            for of, by, value in zip(
-                corrected.tolist(),
-                entries.move[adjusting].tolist(),
-                entries.value[adjusting].tolist(),
-                strict=True,
-            )
-            if value and self.plan.rows.src[of] != NONE
-        ]
+        """What settled a shortage: the issue that was short cost more, or less, than the last known cost."""
+        found = self.outcome
+        adjusting = np.flatnonzero(
+            (found.entry_corrects != NONE) & (found.entry_step >= 2) & (found.entry_value != 0)
+        )
+        adjusting = adjusting[self.plan.rows.src[found.entry_corrects[adjusting]] != NONE]
+        adjusting = adjusting[np.lexsort((found.entry_corrects[adjusting], found.entry_row[adjusting]))]
+        of = self.plan.movement[found.entry_corrects[adjusting]]
+        by = self.plan.movement[found.entry_row[adjusting]]
+        columns = (of.tolist(), by.tolist(), (-found.entry_value[adjusting]).tolist())
+        return [Adjustment(*one) for one in zip(*columns, strict=True)]
 
     def _journal(self) -> tuple[Journal, int]:
         """(the journal, the purchase price variance in it)."""
-        entries, rows = self.costed.entries, self.plan.rows
-        by = entries.move
-        counter = _COUNTER[self.kind[by]]
-        adjusting, corrected = self._corrected()
-        counter[adjusting] = _COUNTER[self.kind[corrected]]
-        lines = [(by, np.zeros(len(by), np.int64), entries.value)]
+        found, rows = self.outcome, self.plan.rows
+        by, step, value = found.entry_row, found.entry_step, found.entry_value
+        corrects = (found.entry_corrects != NONE) & (step >= 2)
+        counter = _COUNTER[self.kind[np.where(corrects, found.entry_corrects, by)]]
+        lines = [(by, np.zeros(len(by), np.int64), value)]
         # Everything that has no side of its own in what follows stands opposite the pool at the pool's amount.
-        receives = (entries.step == 1) & (rows.qty[by] > 0)
+        receives = (step == 1) & (rows.qty[by] > 0)
         bought = receives & np.isin(self.kind[by], RECEIPTS)
-        returned = (entries.step == 0) & (rows.op[by] == Op.RETURN_OUT)
+        returned = (step == 0) & (rows.op[by] == Op.RETURN_OUT)
         arrives = receives & ~bought & ~np.isin(self.kind[by], (Type.TRANSFER,))
         plain = ~(bought | returned | arrives) & (counter != _ACCOUNT["inventory"])
-        lines.append((by[plain], counter[plain], -entries.value[plain]))
+        lines.append((by[plain], counter[plain], -value[plain]))
         for name, row, amount in (
-            *self._bought(by[bought], entries.value[bought]),
+            *self._bought(by[bought], value[bought]),
             *self._given_back(by[returned]),
         ):
             lines.append((row, np.full(len(row), _ACCOUNT[name]), amount))
         came = by[arrives]
-        variance = self.costed.variance
-        lines.append((came, counter[arrives], -entries.value[arrives] - variance[came]))
+        variance = self.outcome.variance
+        lines.append((came, counter[arrives], -value[arrives] - variance[came]))
         off = np.flatnonzero((variance != 0) & (rows.dst != NONE) & ~np.isin(self.kind, RECEIPTS))
         lines.append((off, np.full(len(off), _ACCOUNT["ppv"]), variance[off]))
-        releases = self.costed.releases
+        releases = self.outcome.releases
         lines.append((releases.move, np.full(len(releases.move), _ACCOUNT["allowance"]), -releases.value))
         lines.append((releases.move, _COUNTER[self.kind[releases.move]], releases.value))
         row, account, amount = (np.concatenate(column) for column in zip(*lines, strict=True))
@@ -274,7 +259,7 @@ class _Result:
         landed = self.data.landed[movement] + self.plan.landed_news[movement]
         opening = self.kind[rows] == Type.OPENING
         own = self.plan.rows.own[rows]
-        variance = self.costed.variance[rows]
+        variance = self.outcome.variance[rows]
         # Goods that came without a cost are owed at what they were valued at.
         owed = np.where(own != NONE, own + self.plan.price_news[movement], value + variance - landed)
         return [
@@ -288,9 +273,8 @@ class _Result:
         """Opposite a supplier return: the credit note, and how far the goods' cost was from it."""
         data, movement = self.data, self.plan.movement[rows]
         taken = np.zeros(len(self.plan.rows), np.int64)
-        entries = self.costed.entries
-        out = entries.step == 0
-        np.add.at(taken, entries.move[out], -entries.value[out])
+        out = self.outcome.entry_step == 0
+        np.add.at(taken, self.outcome.entry_row[out], -self.outcome.entry_value[out])
         credit = taken[rows].copy()
         for at, (row, of) in enumerate(zip(rows.tolist(), movement.tolist(), strict=True)):
             original, qty = int(self.plan.returned[of]), int(self.plan.rows.qty[row])
