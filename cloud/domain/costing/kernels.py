@@ -15,16 +15,10 @@ One row of the entry arrays is one cost entry. Steps of a row: 0 its issue, 1 it
 value, 2 … the adjustments that its receipt caused.
 """
 
-from typing import NamedTuple
-
 import numpy as np
 from numba import njit
-from numpy.typing import NDArray
 
 from cloud.domain.rounding import muldiv, to_minor
-
-Int64 = NDArray[np.int64]
-Bool = NDArray[np.bool_]
 
 # Methods; the numbers are those of methods.Method, and a test holds them together.
 MOVING_AVERAGE = 1
@@ -62,119 +56,40 @@ LINKS_FULL = 3
 LAYERS, ENTRIES, LINKS, RELEASES, STATUS, STEP = 0, 1, 2, 3, 4, 5
 
 
-class RowArrays(NamedTuple):
-    """n rows in costing order; pools.Rows says what each column means."""
-
-    op: Int64
-    src: Int64
-    dst: Int64
-    qty: Int64
-    own: Int64
-    extra: Int64
-    ref: Int64
-    ref_layer: Int64
-    ref_cost: Int64
-    ref_qty: Int64
-    ref_done: Int64
-    given: Int64
-    settled: Bool
+def _record(integers: str, booleans: str = "") -> np.dtype:
+    fields = [(name, np.int64) for name in integers.split()] + [(name, np.bool_) for name in booleans.split()]
+    return np.dtype(fields, align=True)
 
 
-class PoolArrays(NamedTuple):
-    """P pools. head, tail: the layers that give next and last; waiting: its layers without a cost."""
-
-    item: Int64
-    method: Int64
-    unit: Int64
-    qty: Int64
-    value: Int64
-    last_value: Int64
-    last_qty: Int64
-    next_no: Int64
-    standard: Int64
-    settled_value: Int64
-    settled_qty: Int64
-    allowance: Int64
-    head: Int64
-    tail: Int64
-    waiting: Int64
+# One record a row, pool, layer …: few arrays to hand on, and what belongs together lies together. The kernels write
+# `pools.qty[p]` for the field `qty` of record p.
+ROW = _record("op src dst qty own extra ref ref_layer ref_cost ref_qty ref_done given", "settled")  # pools.Rows
+# head, tail: the layers that give next and last; waiting: how many of its layers have no cost.
+POOL = _record(
+    "item method unit qty value last_value last_qty next_no standard settled_value settled_qty allowance"
+    " head tail waiting"
+)
+# next: the layer behind it; move, step: what made a layer of this pass.
+LAYER = _record("qty value next no pool move step", "uncosted")
+ITEM = _record("last_value last_qty")  # the last known cost: value for qty, qty 0 where none is known
+ENTRY = _record("move step pool qty value posted layer")  # layer: the one that an adjustment corrects, or NONE
+LINK = _record("entry layer qty value")  # which entry took how much of which layer
+RELEASE = _record("move pool value posted")  # changes of pools' allowances
+# What came of each row (pools.Costed). returned: what of an issue came back so far; made: the layer of a receipt.
+OUTCOME = _record("out_value in_value carried done returned variance left made", "uncosted")
 
 
-class LayerArrays(NamedTuple):
-    """Room for every layer there was and may come. move, step: what made a layer of this pass."""
-
-    qty: Int64
-    value: Int64
-    uncosted: Bool
-    next: Int64
-    no: Int64
-    pool: Int64
-    move: Int64
-    step: Int64
-
-
-class ItemArrays(NamedTuple):
-    """The items' last known costs: value for qty, qty 0 where none is known."""
-
-    last_value: Int64
-    last_qty: Int64
-
-
-class EntryArrays(NamedTuple):
-    """Cost entries. layer: the layer an adjustment corrects, or NONE."""
-
-    move: Int64
-    step: Int64
-    pool: Int64
-    qty: Int64
-    value: Int64
-    posted: Int64
-    layer: Int64
-
-
-class LinkArrays(NamedTuple):
-    """Which entry took how much of which layer."""
-
-    entry: Int64
-    layer: Int64
-    qty: Int64
-    value: Int64
-
-
-class ReleaseArrays(NamedTuple):
-    """Changes of pools' allowances."""
-
-    move: Int64
-    pool: Int64
-    value: Int64
-    posted: Int64
-
-
-class OutcomeArrays(NamedTuple):
-    """What came of each row; pools.Costed says what each column means. made: the layer of its receipt."""
-
-    uncosted: Bool
-    out_value: Int64
-    in_value: Int64
-    carried: Int64
-    done: Int64
-    returned: Int64
-    variance: Int64
-    left: Int64
-    made: Int64
-
-
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def cost_rows(start, stop, rows, pools, layers, items, entries, links, releases, outcomes, count):
     """Cost the rows start … stop − 1 in the order given, changing pools, items' last costs and layers in place.
 
-    rows … outcomes  the arrays above; layers with room for 2 more a row, releases for one a row
+    rows … outcomes  records as above, 1-D; layers with room for 2 more a row, releases for one a row
     count            int64[6]: how many layers, entries, links and releases are filled, and the status
     returns          the row that the pass stopped at: `stop` with status FINE; the culprit with OVERFLOWED, and
                      the arrays are spoilt; on ENTRIES_FULL or LINKS_FULL the outputs were too small
     """
     for m in range(start, stop):
-        if count[ENTRIES] + 4 >= len(entries.move):
+        if count[ENTRIES] + 4 >= len(entries):
             count[STATUS] = ENTRIES_FULL
             return m
         if rows.op[m] >= VALUE_AT:
@@ -196,7 +111,7 @@ def cost_rows(start, stop, rows, pools, layers, items, entries, links, releases,
 # ── Issues ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _issue(m, rows, pools, layers, items, entries, links, releases, outcomes, count):
     """Take the row's quantity out of its source pool; the value taken, what no layer could give included."""
     src, qty = rows.src[m], rows.qty[m]
@@ -227,7 +142,7 @@ def _issue(m, rows, pools, layers, items, entries, links, releases, outcomes, co
     return value
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _take(m, src, need, rows, pools, layers, links, outcomes, count):
     """From the layers that give next: (what they could not give, value taken)."""
     priced = _is_priced(src, rows.settled[m], pools)
@@ -236,7 +151,7 @@ def _take(m, src, need, rows, pools, layers, links, outcomes, count):
     value = np.int64(0)
     while need > 0 and pools.head[src] != NONE and layers.qty[pools.head[src]] > 0:
         layer = pools.head[src]
-        if count[LINKS] >= len(links.entry):
+        if count[LINKS] >= len(links):
             count[STATUS] = LINKS_FULL
             return need, value
         if need >= layers.qty[layer]:
@@ -257,7 +172,7 @@ def _take(m, src, need, rows, pools, layers, links, outcomes, count):
     return need, value
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _draw(m, src, layer, take, part, pools, layers, links, outcomes, count):
     """Take so much of one layer, and say so in a link of the entry that is about to be made."""
     pools.last_value[src], pools.last_qty[src] = part, take
@@ -273,7 +188,7 @@ def _draw(m, src, layer, take, part, pools, layers, links, outcomes, count):
     count[LINKS] = k + 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _take_back(m, rows, pools, layers, links, outcomes, count):
     """For a return to a supplier: what is left of the receipt's own layer, as far as needed: (qty, value)."""
     src = rows.src[m]
@@ -286,7 +201,7 @@ def _take_back(m, rows, pools, layers, links, outcomes, count):
         or not _is_layered(src, rows.settled[m], pools)
     ):
         return 0, 0
-    if count[LINKS] >= len(links.entry):
+    if count[LINKS] >= len(links):
         count[STATUS] = LINKS_FULL
         return 0, 0
     take = min(rows.qty[m], layers.qty[layer])
@@ -299,7 +214,7 @@ def _take_back(m, rows, pools, layers, links, outcomes, count):
     return take, part
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _fall_short(m, src, need, pools, layers, items, outcomes, count):
     """What no layer could give becomes a shortage at the last known cost."""
     short, known = _last_cost(src, need, pools, items)
@@ -312,7 +227,7 @@ def _fall_short(m, src, need, pools, layers, items, outcomes, count):
     return short
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
     """The change of what the pool is worth at standard; the value taken."""
     if pools.standard[src] == NONE:
@@ -320,7 +235,7 @@ def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
     value = _at_standard(src, pools.qty[src], pools, count) - _at_standard(src, pools.qty[src] - qty, pools, count)
     layer = pools.head[src]
     if layer != NONE and layers.qty[layer] > 0:
-        if count[LINKS] >= len(links.entry):
+        if count[LINKS] >= len(links):
             count[STATUS] = LINKS_FULL
             return value
         k = count[LINKS]
@@ -331,7 +246,7 @@ def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
     return value
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _release(m, src, qty, pools, releases, count):
     """Goods that go take their share of the pool's allowance with them."""
     allowance, held = pools.allowance[src], pools.qty[src]
@@ -342,7 +257,7 @@ def _release(m, src, qty, pools, releases, count):
 # ── Receipts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
     """Put the row's quantity into its destination pool: settle what waited for it, and keep the rest."""
     dst, qty, extra = rows.dst[m], rows.qty[m], rows.extra[m]
@@ -356,7 +271,7 @@ def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
     if not known:
         outcomes.uncosted[m] = True
     if rows.own[m] != NONE:
-        items.last_value[pools.item[dst]], items.last_qty[pools.item[dst]] = value, qty
+        items.last_value[pools[dst].item], items.last_qty[pools[dst].item] = value, qty
     if pools.method[dst] == STANDARD:
         _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count)
         # Goods that brought no cost of their own are at standard: only what was added later differs from it.
@@ -383,7 +298,7 @@ def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
             pools.last_value[dst], pools.last_qty[dst] = value, qty
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _cost_of_receipt(m, moved, rows, pools, items, outcomes, count):
     """What the goods come at, before what was added later: (value, whether it is known, whether they brought it)."""
     dst, qty = rows.dst[m], rows.qty[m]
@@ -402,7 +317,7 @@ def _cost_of_receipt(m, moved, rows, pools, items, outcomes, count):
     return value, known, False
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _cost_of_return(m, rows, pools, items, outcomes, count):
     """The share of the issue that it names; what passes the issued quantity comes at the pool's known cost."""
     dst, qty, ref = rows.dst[m], rows.qty[m], rows.ref[m]
@@ -417,13 +332,14 @@ def _cost_of_return(m, rows, pools, items, outcomes, count):
         outcomes.returned[ref] = done + share
     if rows.own[m] != NONE:
         return rows.own[m], True, True
-    if rows.given[m] != NONE:
-        value, known = rows.given[m], True
-    elif known:
+    brought = share > 0 and (known or rows.given[m] != NONE)
+    value, known = np.int64(0), brought
+    if brought and rows.given[m] != NONE:
+        value = rows.given[m]
+    elif brought:
         value = muldiv(cost, done + share, issued) - muldiv(cost, done, issued)
-    else:
+    elif share > 0 and ref > m:  # the issue's cost is not there yet; an issue without any comes back without any
         value, known = _known_value(dst, share, pools, items)
-    known = known and share > 0
     outcomes.carried[m] = value
     if share < qty:
         more, more_known = _known_value(dst, qty - share, pools, items)
@@ -431,10 +347,10 @@ def _cost_of_return(m, rows, pools, items, outcomes, count):
             count[STATUS] = OVERFLOWED
         value += more
         known = known or more_known
-    return value, known, share > 0
+    return value, known, brought
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
     """What a receipt settles before it becomes a layer, shortages and goods without a cost: what is left of it."""
     dst, qty = rows.dst[m], rows.qty[m]
@@ -450,7 +366,7 @@ def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
         if layers.qty[layer] > 0 and not layers.uncosted[layer]:
             layer = following
             continue
-        if count[ENTRIES] + 4 >= len(entries.move):
+        if count[ENTRIES] + 4 >= len(entries):
             count[STATUS] = ENTRIES_FULL
             return rest, rest_value
         if layers.qty[layer] < 0:
@@ -494,7 +410,7 @@ def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
     return rest, rest_value
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _keep(m, rest, rest_value, known, rows, pools, layers, outcomes, count):
     """What is left of a receipt goes into the pool's one layer, or becomes a layer of its own."""
     dst = rows.dst[m]
@@ -518,7 +434,7 @@ def _keep(m, rest, rest_value, known, rows, pools, layers, outcomes, count):
         _append(layer, dst, pools, layers)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count):
     """At standard × quantity, whatever was paid; the difference is the row's variance."""
     dst, qty = rows.dst[m], rows.qty[m]
@@ -551,7 +467,7 @@ def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes
     outcomes.made[m] = pools.head[dst]
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _feed(m, moved, rows, pools, layers, entries, outcomes, count):
     """The value of what was issued goes into the destination pool, its quantity does not."""
     dst = rows.dst[m]
@@ -575,7 +491,7 @@ def _feed(m, moved, rows, pools, layers, entries, outcomes, count):
 # ── Changes of value ────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _change_value(m, rows, pools, layers, items, entries, releases, outcomes, count):
     """A row without goods: what its pool is worth changes, or how it is costed."""
     op, dst, own = rows.op[m], rows.dst[m], rows.own[m]
@@ -617,7 +533,7 @@ def _change_value(m, rows, pools, layers, items, entries, releases, outcomes, co
     _enter(m, 1, dst, 0, taken, before, NONE, pools, entries, count)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _value_at(m, rows, pools, layers, outcomes):
     """So much of `own` as the goods of the named receipt still lie here: the value that the pool took."""
     dst, own, ref = rows.dst[m], rows.own[m], rows.ref[m]
@@ -643,7 +559,7 @@ def _value_at(m, rows, pools, layers, outcomes):
     return taken
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _absorb(dst, amount, pools, layers, count):
     """Spread a value over what the pool holds: what comes by quantity, what goes by value; the part it took."""
     layer = pools.head[dst]
@@ -674,7 +590,7 @@ def _absorb(dst, amount, pools, layers, count):
     return taken
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _add_value(pool, layer, value, pools, layers):
     """A layer that gets a value has a cost from here on."""
     layers.value[layer] += value
@@ -683,7 +599,7 @@ def _add_value(pool, layer, value, pools, layers):
         pools.waiting[pool] -= 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _change_method(m, dst, method, pools, layers, items, count):
     """The pool is costed otherwise from here on; the change of its value, which only standard cost makes."""
     was_lifo = _is_last_in_first_out(dst, pools)
@@ -701,7 +617,7 @@ def _change_method(m, dst, method, pools, layers, items, count):
     return np.int64(0)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _first_standard(dst, pools, layers, items):
     """What a unit costs in a pool that comes to standard cost without a standard; NONE where nobody knows."""
     costed = False
@@ -715,7 +631,7 @@ def _first_standard(dst, pools, layers, items):
     return value if known else NONE
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _revalue(m, dst, pools, layers, count):
     """Bring a pool to its standard; the change."""
     change = _at_standard(dst, pools.qty[dst], pools, count) - pools.value[dst]
@@ -724,7 +640,7 @@ def _revalue(m, dst, pools, layers, count):
     return change
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _allow(m, pool, change, pools, releases, count):
     """Change a pool's allowance and note it."""
     if change == 0:
@@ -740,18 +656,18 @@ def _allow(m, pool, change, pools, releases, count):
 # ── What a pool knows ───────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _last_cost(pool, qty, pools, items):
     """What `qty` would cost at the last known cost of the pool, else of the item: (value, known)."""
     if pools.last_qty[pool] > 0:
         return muldiv(pools.last_value[pool], qty, pools.last_qty[pool]), True
-    item = pools.item[pool]
+    item = pools[pool].item
     if items.last_qty[item] > 0:
         return muldiv(items.last_value[item], qty, items.last_qty[item]), True
     return 0, False
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _known_value(pool, qty, pools, items):
     """The value of a receipt without a cost of its own: the pool's current average, else the last known."""
     if pools.qty[pool] > 0 and pools.value[pool] > 0:
@@ -759,7 +675,7 @@ def _known_value(pool, qty, pools, items):
     return _last_cost(pool, qty, pools, items)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _at_standard(pool, qty, pools, count):
     """A quantity's value at the pool's standard, of the quantity's sign; 0 while there is no standard."""
     if pools.standard[pool] == NONE:
@@ -770,25 +686,25 @@ def _at_standard(pool, qty, pools, count):
     return value if qty >= 0 else -value
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _is_layered(pool, settled, pools):
     """Whether receipts stay apart: always, or once their period is settled, or never."""
     method = pools.method[pool]
     return method in (FIFO, LIFO, SPECIFIC) or (settled and method in (PERIODIC_FIFO, PERIODIC_LIFO))
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _is_priced(pool, settled, pools):
     """Whether issues go out at the last settled price: in periods that are not settled yet."""
     return not settled and pools.method[pool] in (PERIODIC_AVERAGE, PERIODIC_FIFO, PERIODIC_LIFO)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _is_last_in_first_out(pool, pools):
     return pools.method[pool] in (LIFO, PERIODIC_LIFO)
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _layer_of(m, rows, outcomes):
     """The layer that the named receipt made, or NONE."""
     if rows.ref[m] != NONE:
@@ -799,7 +715,7 @@ def _layer_of(m, rows, outcomes):
 # ── The queue ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _enter(m, step, pool, qty, value, before, layer, pools, entries, count):
     """Write one cost entry; `before` is the pool's value before it."""
     e = count[ENTRIES]
@@ -809,7 +725,7 @@ def _enter(m, step, pool, qty, value, before, layer, pools, entries, count):
     count[ENTRIES] = e + 1
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _new_layer(m, step, pool, qty, value, uncosted, pools, layers, count):
     layer = count[LAYERS]
     count[LAYERS] = layer + 1
@@ -820,7 +736,7 @@ def _new_layer(m, step, pool, qty, value, uncosted, pools, layers, count):
     return layer
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _append(layer, pool, pools, layers):
     """Hang a layer behind the one that gives last."""
     layers.next[layer] = NONE
@@ -831,7 +747,7 @@ def _append(layer, pool, pools, layers):
     pools.tail[pool] = layer
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _push(layer, pool, pools, layers):
     """Put a layer before the one that gave next."""
     layers.next[layer] = pools.head[pool]
@@ -840,7 +756,7 @@ def _push(layer, pool, pools, layers):
     pools.head[pool] = layer
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _unlink(pool, layer, pools, layers):
     """Take a layer out of its queue, wherever it stands."""
     previous = NONE
@@ -856,7 +772,7 @@ def _unlink(pool, layer, pools, layers):
             pools.tail[pool] = previous
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _merge(pool, pools, layers):
     """Make one layer of all that the pool holds; it keeps the name of the oldest. Shortages stay apart."""
     head = pools.head[pool]
@@ -884,7 +800,7 @@ def _merge(pool, pools, layers):
     pools.head[pool] = pools.tail[pool] = kept
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _reverse(pool, pools, layers):
     """Turn the queue round, as between FIFO and LIFO. Shortages keep their order."""
     at = pools.head[pool]
@@ -900,7 +816,7 @@ def _reverse(pool, pools, layers):
     pools.head[pool] = previous
 
 
-@njit(cache=True)
+@njit(cache=True, _nrt=False)
 def _keep_at_standard(m, step, pool, pools, layers, count):
     """The one layer of a pool at standard is what the pool is; an empty pool has none."""
     kept = pools.head[pool]
@@ -937,19 +853,19 @@ def shares(cost, issued, done, qty):
 
 
 @njit(cache=True)
-def quiet_places(rows, method, qty):
+def quiet_places(rows, pools):
     """Where a run may be cut: after which rows no pool is short and no return waits for a later issue.
 
-    method, qty  int64[P], the pools before the rows;  returns bool[n]
+    rows, pools  records, the pools as they are before the rows;  returns bool[n]
     Pools at standard cost are never short: their goods cost the same whenever they come.
     """
-    method, qty = method.copy(), qty.copy()
+    method, qty = pools.method.copy(), pools.qty.copy()
     short = 0
     for pool in range(len(qty)):
         short += qty[pool] < 0 and method[pool] != STANDARD
     waits_until = -1
-    quiet = np.zeros(len(rows.op), np.bool_)
-    for m in range(len(rows.op)):
+    quiet = np.zeros(len(rows), np.bool_)
+    for m in range(len(rows)):
         op, src, dst = rows.op[m], rows.src[m], rows.dst[m]
         if op == CHANGE_METHOD:
             short -= qty[dst] < 0 and method[dst] != STANDARD

@@ -11,6 +11,7 @@ as the run from the beginning does.
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +38,9 @@ from cloud.domain.rounding import muldiv_columns
 MAX_ROUNDS = 100
 
 
+Records = NDArray[Any]
+
+
 def run(rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts) -> Costed:
     """Cost n rows in canonical order until they rest. The arguments stay as they are. Raises CannotCost.
 
@@ -55,14 +59,14 @@ def run(rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts) -> Cost
 
 def _run(one: Pass) -> None:
     """The whole once; where something is not at rest, again by segments."""
-    n = len(one.rows)
+    n = len(one)
     beginning = _State.of(one, 0, n)
     one.go(0, n)
     restless, waits = _restless(one, 0, n), _waits(one, 0, n)
     if not restless.any():
         return
     beginning.restore(one)
-    quiet = kernels.quiet_places(one.row_arrays(), one.pools.method, one.pools.qty)
+    quiet = kernels.quiet_places(one.rows, one.pools)
     start = 0
     while start < n:
         ends = _ends(quiet, waits)
@@ -98,15 +102,15 @@ def _come_to_rest(one: Pass, start: int, stop: int) -> None:
     before = _State.of(one, start, stop)
     for _ in range(MAX_ROUNDS):
         one.go(start, stop)
-        given = one.given[start:stop].copy()
+        given = one.rows["given"][start:stop].copy()
         wanted = one.wanted(start, stop)
         edges = wanted != NONE
-        moved = edges & ((wanted != one.outcomes.carried[start:stop]) | (given != NONE))
+        moved = edges & ((wanted != one.outcomes["carried"][start:stop]) | (given != NONE))
         given[moved] = wanted[moved]
         _value_what_had_no_cost(one, start, stop, given)
-        if np.array_equal(given, one.given[start:stop]):
+        if np.array_equal(given, one.rows["given"][start:stop]):
             return
-        one.given[start:stop] = given
+        one.rows["given"][start:stop] = given
         before.restore(one)
     one.go(start, stop)
 
@@ -114,21 +118,21 @@ def _come_to_rest(one: Pass, start: int, stop: int) -> None:
 def _without_cost(one: Pass, start: int, stop: int) -> Int64:
     """Rows that brought goods from outside while nobody knew what they cost."""
     rows, part = one.rows, slice(start, stop)
-    from_outside = (rows.op[part] == Op.MOVE) & (rows.src[part] == NONE) & (rows.dst[part] != NONE)
-    waiting = one.outcomes.uncosted[part] | (one.given[part] != NONE)
-    return np.flatnonzero(from_outside & (rows.own[part] == NONE) & waiting) + start
+    from_outside = (rows["op"][part] == Op.MOVE) & (rows["src"][part] == NONE) & (rows["dst"][part] != NONE)
+    waiting = one.outcomes["uncosted"][part] | (rows["given"][part] != NONE)
+    return np.flatnonzero(from_outside & (rows["own"][part] == NONE) & waiting) + start
 
 
 def _first_costs(one: Pass, found: Int64, stop: int) -> Int64:
     """For each of these rows the next receipt into its pool that had a cost, or NONE."""
     rows, outcomes = one.rows, one.outcomes
-    known = (rows.dst[:stop] != NONE) & (rows.op[:stop] <= Op.RETURN_OUT) & (rows.op[:stop] != Op.FEED)
-    known &= ~outcomes.uncosted[:stop]
+    known = (rows["dst"][:stop] != NONE) & (rows["op"][:stop] <= Op.RETURN_OUT) & (rows["op"][:stop] != Op.FEED)
+    known &= ~outcomes["uncosted"][:stop]
     known[found] = False  # one that is valued by another's cost is no source of costs itself
     first = np.full(len(found), NONE, np.int64)
-    for pool in np.unique(rows.dst[found]):
-        mine = rows.dst[found] == pool
-        sources = np.flatnonzero(known & (rows.dst[:stop] == pool))
+    for pool in np.unique(rows["dst"][found]):
+        mine = rows["dst"][found] == pool
+        sources = np.flatnonzero(known & (rows["dst"][:stop] == pool))
         place = np.searchsorted(sources, found[mine], side="right")
         has = place < len(sources)
         answer = np.full(len(place), NONE, np.int64)
@@ -144,9 +148,9 @@ def _value_what_had_no_cost(one: Pass, start: int, stop: int, given: Int64) -> N
     source = _first_costs(one, found, stop)
     found, source = found[source != NONE], source[source != NONE]
     if len(found):
-        paid = outcomes.in_value[source] + outcomes.variance[source]
+        paid = outcomes["in_value"][source] + outcomes["variance"][source]
         given[found - start] = muldiv_columns(
-            np.maximum(paid, 0), rows.qty[found], rows.qty[source]
+            np.maximum(paid, 0), rows["qty"][found], rows["qty"][source]
         )  # fmt: skip
 
 
@@ -159,9 +163,9 @@ def _waits(one: Pass, start: int, stop: int) -> list[tuple[int, int]]:
 
 def _restless(one: Pass, start: int, stop: int) -> Bool:
     """bool[n]: edges that carried something else than their issue's cost, and goods that came without a cost."""
-    restless = np.zeros(len(one.rows), np.bool_)
+    restless = np.zeros(len(one), np.bool_)
     wanted = one.wanted(start, stop)
-    restless[start:stop] = (wanted != NONE) & (wanted != one.outcomes.carried[start:stop])
+    restless[start:stop] = (wanted != NONE) & (wanted != one.outcomes["carried"][start:stop])
     for row, _ in _waits(one, start, stop):
         restless[row] = True
     return restless
@@ -173,54 +177,30 @@ class _State:
 
     start: int
     stop: int
-    pools: Pools
-    last_costs: tuple[Int64, Int64]
-    queues: tuple[Int64, Int64, Int64]
+    pools: Records
+    items: Records
     live: Int64
-    layers: tuple[NDArray, ...]
+    layers: Records
     count: Int64
-    returned: tuple[Int64, Int64]
-    makers: tuple[Int64, Int64, Int64]
+    earlier: Int64
+    outcomes: Records
 
     @classmethod
     def of(cls, one: Pass, start: int, stop: int) -> "_State":
-        layers = one.layers
-        live = np.flatnonzero(layers.qty[: one.count[kernels.LAYERS]])
-        returns = one.rows.ref[start:stop]
-        returns = returns[(returns != NONE) & (returns < start)]
-        makers = layers.move[live]
-        makers = makers[makers != NONE]
+        live = np.flatnonzero(one.layers["qty"][: one.count[kernels.LAYERS]])
+        # Rows before these that later ones still add to: issues that goods come back from, makers of what is there.
+        earlier = np.concatenate([one.rows["ref"][start:stop], one.layers["move"][live]])
+        earlier = np.unique(earlier[(earlier != NONE) & (earlier < start)])
         return cls(
-            start,
-            stop,
-            one.pools.copy(),
-            (one.last_costs.value.copy(), one.last_costs.qty.copy()),
-            (one.head.copy(), one.tail.copy(), one.waiting.copy()),
-            live,
-            tuple(column[live] for column in (layers.qty, layers.value, layers.uncosted, one.following)),
-            one.count.copy(),
-            (returns, one.outcomes.returned[returns]),
-            (makers, one.outcomes.out_value[makers], one.outcomes.in_value[makers]),
-        )
+            start, stop, one.pools.copy(), one.items.copy(), live, one.layers[live], one.count.copy(), earlier,
+            one.outcomes[earlier],
+        )  # fmt: skip
 
     def restore(self, one: Pass) -> None:
         """Put the pass back to before its rows start … stop − 1."""
-        for name in Pools.__slots__:
-            getattr(one.pools, name)[:] = getattr(self.pools, name)
-        one.last_costs.value[:], one.last_costs.qty[:] = self.last_costs
-        one.head[:], one.tail[:], one.waiting[:] = self.queues
-        columns = (one.layers.qty, one.layers.value, one.layers.uncosted, one.following)
-        for column, kept in zip(columns, self.layers, strict=True):
-            column[self.live] = kept
-        one.count[:] = self.count
-        outcomes, part = one.outcomes, slice(self.start, self.stop)
-        for column in (outcomes.out_value, outcomes.in_value, outcomes.done, outcomes.returned, outcomes.variance,
-                       outcomes.left):  # fmt: skip
-            column[part] = 0
-        outcomes.uncosted[part] = False
-        outcomes.carried[part] = NONE
-        outcomes.made[part] = NONE
-        rows, values = self.returned
-        outcomes.returned[rows] = values
-        makers, out_value, in_value = self.makers
-        outcomes.out_value[makers], outcomes.in_value[makers] = out_value, in_value
+        one.pools[:], one.items[:], one.count[:] = self.pools, self.items, self.count
+        one.layers[self.live] = self.layers
+        one.outcomes[self.earlier] = self.outcomes
+        part = one.outcomes[self.start : self.stop]
+        part[:] = 0
+        part["carried"] = part["made"] = NONE

@@ -1,6 +1,7 @@
 """The border between records and kernels: rows, pools, layers and last costs as arrays, costed in one pass."""
 
 import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from enum import IntEnum
 from typing import Any
@@ -280,47 +281,40 @@ class NoRoom(Exception):
 
 
 class Pass:
-    """Rows on their way through the kernel: their arrays, and how far they are.
+    """Rows on their way through the kernel: their records, and how far they are.
 
-    The arguments stay as they are. `given` may be changed between one run of some rows and the next.
+    The arguments stay as they are. `rows["given"]` may be changed between one run of some rows and the next.
     """
 
     def __init__(
         self, rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts, generosity: int = 1
     ) -> None:
-        n = len(rows)
-        self.rows = rows
-        self.given = rows.given.copy()
-        self.pools, self.layers = pools.copy(), layers.grown(2 * n)
-        self.last_costs = LastCosts(last_costs.item_id, last_costs.value.copy(), last_costs.qty.copy())
-        self.head, self.tail, self.following = _queues(self.pools, self.layers)
-        self.waiting = np.zeros(len(self.head), np.int64)
-        stored = layers.stored
-        np.add.at(self.waiting, layers.pool[:stored][layers.uncosted[:stored] & (layers.qty[:stored] > 0)], 1)
-        entry_room = generosity * (4 * n + 16) + (generosity - 1) * stored
-        link_room = generosity * (2 * n + stored + 16)
-        self.entries = kernels.EntryArrays(*(np.empty(entry_room, np.int64) for _ in range(7)))
-        self.links = kernels.LinkArrays(*(np.empty(link_room, np.int64) for _ in range(4)))
-        self.releases = kernels.ReleaseArrays(*(np.empty(n, np.int64) for _ in range(4)))
-        self.outcomes = kernels.OutcomeArrays(
-            uncosted=np.zeros(n, np.bool_),
-            out_value=np.zeros(n, np.int64),
-            in_value=np.zeros(n, np.int64),
-            carried=np.full(n, NONE, np.int64),
-            done=np.zeros(n, np.int64),
-            returned=np.zeros(n, np.int64),
-            variance=np.zeros(n, np.int64),
-            left=np.zeros(n, np.int64),
-            made=np.full(n, NONE, np.int64),
+        n, stored = len(rows), layers.stored
+        self._last_costs, self._pools, self._stored = last_costs, pools, stored
+        self.rows = _records(kernels.ROW, n, rows)
+        self.pools = _records(kernels.POOL, len(pools.pool_id), pools)
+        self.layers = _records(kernels.LAYER, stored + 2 * n, layers)
+        self.pools["head"], self.pools["tail"], self.layers["next"][:stored] = _queues(pools, layers)
+        np.add.at(
+            self.pools["waiting"], layers.pool[:stored][layers.uncosted[:stored] & (layers.qty[:stored] > 0)], 1
         )
+        self.items = np.zeros(len(last_costs.item_id), kernels.ITEM)
+        self.items["last_value"], self.items["last_qty"] = last_costs.value, last_costs.qty
+        self.entries = np.empty(generosity * (4 * n + 16) + (generosity - 1) * stored, kernels.ENTRY)
+        self.links = np.empty(generosity * (2 * n + stored + 16), kernels.LINK)
+        self.releases = np.empty(n, kernels.RELEASE)
+        self.outcomes = np.zeros(n, kernels.OUTCOME)
+        self.outcomes["carried"] = self.outcomes["made"] = NONE
         self.count = np.array([stored, 0, 0, 0, kernels.FINE, 0], np.int64)
+
+    def __len__(self) -> int:
+        return len(self.rows)
 
     def go(self, start: int, stop: int) -> None:
         """Cost these rows. Raises CannotCost and NoRoom, and the pass is spoilt then."""
         stopped = kernels.cost_rows(
-            start, stop, self.row_arrays(), self.pool_arrays(), self.layer_arrays(),
-            kernels.ItemArrays(self.last_costs.value, self.last_costs.qty),
-            self.entries, self.links, self.releases, self.outcomes, self.count,
+            start, stop, self.rows, self.pools, self.layers, self.items, self.entries, self.links, self.releases,
+            self.outcomes, self.count,
         )  # fmt: skip
         status = int(self.count[kernels.STATUS])
         if status == kernels.OVERFLOWED:
@@ -328,60 +322,61 @@ class Pass:
         if status != kernels.FINE:
             raise NoRoom
 
-    def row_arrays(self) -> kernels.RowArrays:
-        columns = {name: getattr(self.rows, name) for name in kernels.RowArrays._fields}
-        return kernels.RowArrays(**(columns | {"given": self.given}))
-
-    def pool_arrays(self) -> kernels.PoolArrays:
-        p = self.pools
-        return kernels.PoolArrays(
-            p.item, p.method, p.unit, p.qty, p.value, p.last_value, p.last_qty, p.next_no, p.standard,
-            p.settled_value, p.settled_qty, p.allowance, self.head, self.tail, self.waiting,
-        )  # fmt: skip
-
-    def layer_arrays(self) -> kernels.LayerArrays:
-        one = self.layers
-        return kernels.LayerArrays(
-            one.qty, one.value, one.uncosted, self.following, one.no, one.pool, one.move, one.step
-        )
-
     def wanted(self, start: int, stop: int) -> Int64:
         """What each edge of these rows should have carried, now that its issue's cost is known as well as can be."""
-        rows, outcomes = self.rows, self.outcomes
-        part = slice(start, stop)
+        rows, out_value = self.rows[start:stop], self.outcomes["out_value"]
         wanted = np.full(stop - start, NONE, np.int64)
-        free = rows.own[part] == NONE
-        through = np.flatnonzero((rows.src[part] != NONE) & (rows.dst[part] != NONE) & free) + start
-        wanted[through - start] = outcomes.out_value[through]
-        back = np.flatnonzero((rows.op[part] == Op.RETURN_IN) & (rows.ref[part] != NONE) & free) + start
+        free = rows["own"] == NONE
+        through = np.flatnonzero((rows["src"] != NONE) & (rows["dst"] != NONE) & free)
+        wanted[through] = out_value[through + start]
+        back = np.flatnonzero((rows["op"] == Op.RETURN_IN) & (rows["ref"] != NONE) & free)
         if len(back):
-            issue = rows.ref[back]
-            wanted[back - start] = kernels.shares(
-                outcomes.out_value[issue], rows.qty[issue], outcomes.done[back], rows.qty[back]
+            issue = rows["ref"][back]
+            wanted[back] = kernels.shares(
+                out_value[issue], self.rows["qty"][issue], self.outcomes["done"][back + start], rows["qty"][back]
             )
         return wanted
 
     def costed(self) -> "Costed":
         """What came of all rows."""
-        count, outcomes = self.count, self.outcomes
+        layers, entries, links, releases = (int(count) for count in self.count[: kernels.STATUS])
+        outcomes = _columns(self.outcomes)
         wanted = self.wanted(0, len(self.rows))
+        pools = _columns(self.pools)
+        last = _columns(self.items)
         return Costed(
-            self.pools,
-            self.layers,
-            self.last_costs,
-            Entries(*(column[: count[kernels.ENTRIES]] for column in self.entries)),
-            Links(*(column[: count[kernels.LINKS]] for column in self.links)),
-            outcomes.uncosted,
-            int(count[kernels.LAYERS]),
-            Releases(*(column[: count[kernels.RELEASES]] for column in self.releases)),
-            outcomes.out_value,
-            outcomes.in_value,
-            outcomes.carried,
-            outcomes.done,
-            outcomes.variance,
-            outcomes.left,
-            (wanted != NONE) & (wanted != outcomes.carried),
+            Pools(
+                self._pools.pool_id, pools["item"], self._pools.account, *(pools[n] for n in Pools.__slots__[3:])
+            ),
+            Layers(**_columns(self.layers, Layers.__slots__[:-1]), stored=self._stored),
+            LastCosts(self._last_costs.item_id, last["last_value"], last["last_qty"]),
+            Entries(**_columns(self.entries[:entries])),
+            Links(**_columns(self.links[:links])),
+            outcomes["uncosted"],
+            layers,
+            Releases(**_columns(self.releases[:releases])),
+            outcomes["out_value"],
+            outcomes["in_value"],
+            outcomes["carried"],
+            outcomes["done"],
+            outcomes["variance"],
+            outcomes["left"],
+            (wanted != NONE) & (wanted != outcomes["carried"]),
         )
+
+
+def _records(kind: np.dtype, n: int, columns: Any) -> NDArray[Any]:
+    """n records of what `columns` has of their fields; the rest, and those beyond its length, are 0."""
+    records = np.zeros(n, kind)
+    for name in kind.names or ():
+        if (column := getattr(columns, name, None)) is not None:
+            records[name][: len(column)] = column
+    return records
+
+
+def _columns(records: NDArray[Any], names: Sequence[str] | None = None) -> dict[str, NDArray[Any]]:
+    """Each field of the records as a column of its own."""
+    return {name: np.ascontiguousarray(records[name]) for name in names or records.dtype.names or ()}
 
 
 def cost(rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts) -> Costed:
