@@ -134,6 +134,7 @@ def _rest(connection: psycopg.Connection) -> Iterator[Check]:
     yield Check(4, "entries recorded after their period was locked", None, "lock times come with the period close")
     yield Check(5, "lines whose cost entry is missing or differs", _one(connection, "lines_without_cost")[0])
     yield Check(5, "costs that stand on no line", _one(connection, "unposted_cost")[0])
+    yield Check(5, "re-costed differences that their entry does not carry", _one(connection, "recosted")[0])
     yield Check(5, "entries, costs and movements without their source", _one(connection, "lost_sources")[0])
     yield Check(5, "issues whose consumption does not add up", _one(connection, "links")[0])
     yield Check(6, "replay of the recorded log", None, "comes with `tallygate replay`")

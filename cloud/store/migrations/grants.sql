@@ -34,6 +34,9 @@ GRANT UPDATE (settled_at) ON periods TO tallygate_ingest, tallygate_api;
 GRANT INSERT, UPDATE ON lane_leases, gate_readings, gateway_status, unknown_gateways TO tallygate_ingest;
 GRANT INSERT ON incarnations TO tallygate_ingest;
 
+-- The re-costing job runs as ingest does: snapshots are derived, and it may throw them away.
+GRANT INSERT, DELETE ON cost_cuts, cost_cut_pools, cost_cut_layers TO tallygate_ingest, tallygate_api;
+
 -- The API alone: master data, requests, people.
 GRANT INSERT, UPDATE ON items, locations, parties, tags, gates, gateways TO tallygate_api;
 GRANT INSERT ON expectations, cloud_requests TO tallygate_api;

@@ -138,7 +138,10 @@ SELECT coalesce(sum(abs(coalesce(r.amount, 0) - coalesce(x.amount, 0))), 0)
           JOIN (SELECT company_id, movement_id, sum(posted) AS posted, count(*) AS n, min(step) AS first_step
                   FROM cost_entries WHERE step < 2 GROUP BY 1, 2) e USING (company_id, movement_id)
          WHERE e.n > 1 OR (m.price_micro IS NOT NULL AND m.kind IN (1, 7) AND e.first_step = 1)
-         GROUP BY 1, 2) x USING (company_id, source_id, step)
+         GROUP BY 1, 2
+         UNION ALL
+        SELECT company_id, journal_id, 0::smallint, -sum(posted) FROM cost_entries
+         WHERE journal_id IS NOT NULL AND counter_account IS NULL GROUP BY 1, 2) x USING (company_id, source_id, step)
 
 -- refusals --
 -- Promise 3: append-only tables that have lost a trigger, and rights that no service may have.
@@ -215,7 +218,20 @@ SELECT count(*) FROM journal_lines l LEFT JOIN cost_entries c
 -- Promise 5: cost entries whose amount stands on no line.
 SELECT count(*) FROM cost_entries c LEFT JOIN journal_lines l
     ON l.company_id = c.company_id AND l.source_id = c.movement_id AND l.cost_step = c.step
- WHERE c.posted <> 0 AND l.amount IS DISTINCT FROM c.posted
+ WHERE c.posted <> 0 AND c.journal_id IS NULL AND l.amount IS DISTINCT FROM c.posted
+
+-- recosted --
+-- Promise 5: what re-costing posted, against the lines of the entries that carry it, by inventory account.
+SELECT count(*) FROM (
+    SELECT e.company_id, e.journal_id, p.account_id, sum(e.posted) AS posted
+      FROM cost_entries e JOIN cost_pools p USING (company_id, pool_id)
+     WHERE e.journal_id IS NOT NULL GROUP BY 1, 2, 3) e
+  FULL JOIN (SELECT l.company_id, l.source_id AS journal_id, l.account_id, sum(l.amount) AS amount
+               FROM journal_entries j JOIN journal_lines l USING (company_id, source_id, step)
+               JOIN accounts a USING (company_id, account_id)
+              WHERE j.kind = 38 AND a.role IN ('raw_material', 'goods', 'in_transit', 'clarification_stock', 'wip')
+              GROUP BY 1, 2, 3) l USING (company_id, journal_id, account_id)
+ WHERE coalesce(e.posted, 0) <> coalesce(l.amount, 0)
 
 -- lost_sources --
 -- Promise 5: entries, costs and allowances without their movement or value event, movements of a lot that is not
@@ -224,7 +240,12 @@ SELECT count(*) FROM cost_entries c LEFT JOIN journal_lines l
 -- pool.
 SELECT (SELECT count(*) FROM journal_entries e WHERE NOT EXISTS (
             SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.source_id)
-            AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = e.company_id AND v.event_id = e.source_id))
+            AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = e.company_id AND v.event_id = e.source_id)
+            AND NOT (e.kind = 38 AND EXISTS (  -- a re-costing's entry carries what several movements cost after all
+                SELECT 1 FROM cost_entries c WHERE c.company_id = e.company_id AND c.journal_id = e.source_id
+                 UNION ALL
+                SELECT 1 FROM allowance_entries w WHERE w.company_id = e.company_id AND w.lane = e.lane
+                   AND w.batch_no = e.batch_no)))
      + (SELECT count(*) FROM cost_entries e WHERE NOT EXISTS (
             SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.movement_id)
             AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = e.company_id AND v.event_id = e.movement_id))
