@@ -10,24 +10,22 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.domain.movement import Bytes16
+from cloud.domain.movement import Bytes16, Kind
 
 NONE = -1
 
 Int64 = NDArray[np.int64]
 
 # Those that concern a receipt (`original`); all others concern a pool.
-AT_RECEIPT = frozenset((30, 31))  # price correction, landed cost
-# What an instant begins with: a new standard or method is that of everything that happens in it.
-FIRST_OF_INSTANT = frozenset((35, 36, 37))  # standard change, method change, period settlement
+AT_RECEIPT = frozenset((Kind.PRICE_CORRECTION, Kind.LANDED_COST))
 
-# Order within one instant. A cost is added before goods leave, so that they take their share along.
-RANK_OPENING, RANK_RECEIPT, RANK_TRANSFER, RANK_VALUE, RANK_ISSUE = range(5)
+# Order within one instant: changes of a pool's value, then goods, and what a receipt learns about itself behind it.
+RANK_CHANGE, RANK_RECEIPT, RANK_TRANSFER, RANK_AT_RECEIPT, RANK_ISSUE = range(5)
 
 
 def ranks(kind: Int64) -> Int64:
     """The places of value events of these kinds within their instant, int64[n]."""
-    return np.where(np.isin(kind, list(FIRST_OF_INSTANT)), RANK_OPENING, RANK_VALUE)
+    return np.where(np.isin(kind, list(AT_RECEIPT)), RANK_AT_RECEIPT, RANK_CHANGE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +49,7 @@ class ValueEventColumns:
     party         int64[n], party_id or 0
     document      list of n texts
     reason        list of n texts
-    source_row    int64[n], row of the batch's input this came from
+    source_row    int64[n], row of the batch's input this came from; numbered apart from the movements'
     """
 
     event_id: Bytes16

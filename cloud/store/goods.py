@@ -15,6 +15,7 @@ NONE = -1
 
 
 def write_movements(cursor: Cursor, batch: Batch, moves: MovementColumns) -> NDArray[np.uint8]:
+    """Append the movements; their digests."""
     n = len(moves)
     columns = [
         copy.constant("company_id", batch.company.company_id, 4, n),
@@ -44,7 +45,7 @@ def write_movements(cursor: Cursor, batch: Batch, moves: MovementColumns) -> NDA
 
 
 def add_balances(cursor: Cursor, company: Company, moves: MovementColumns) -> None:
-    key = np.concatenate([np.stack([moves.item, moves.from_id], 1), np.stack([moves.item, moves.to_id], 1)])
+    key = np.concatenate([np.stack([moves.item, place, moves.lot], 1) for place in (moves.from_id, moves.to_id)])
     change = np.concatenate([-moves.qty, moves.qty])
     distinct, back = np.unique(key, axis=0, return_inverse=True)
     if len(distinct):
@@ -54,6 +55,7 @@ def add_balances(cursor: Cursor, company: Company, moves: MovementColumns) -> No
                 "company": company.company_id,
                 "item": distinct[:, 0].tolist(),
                 "location": distinct[:, 1].tolist(),
+                "lot": distinct[:, 2].tolist(),
                 "qty": group_sums(back.reshape(-1), change, len(distinct)),
             },
         )

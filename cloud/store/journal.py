@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from cloud.domain.batch import Batch, Company
 from cloud.domain.ledger.periods import Calendar, Period
 from cloud.domain.ledger.posting import NONE, Lines
-from cloud.domain.movement import MovementColumns
+from cloud.domain.records import Records
 from cloud.store import copy
 from cloud.store.batches import place_in_batch
 from cloud.store.sql import statement
@@ -26,7 +26,7 @@ def hold_calendar(cursor: Cursor, company: Company) -> Calendar:
 
 @dataclass(slots=True)
 class Headers:
-    """Journal entries before their lines are known; one without lines is not written."""
+    """Journal entries before their lines are known, `move` a row of Records; one without lines is not written."""
 
     move: Int64
     step: Int64
@@ -36,7 +36,7 @@ class Headers:
 
 
 def write_entries(
-    cursor: Cursor, batch: Batch, moves: MovementColumns, headers: Headers, lines: Lines, calendar: Calendar
+    cursor: Cursor, batch: Batch, records: Records, headers: Headers, lines: Lines, calendar: Calendar
 ) -> None:
     """Append the entries that have lines, and their lines. Raises psycopg.Error."""
     present, entry = np.unique(lines.entry, return_inverse=True)
@@ -46,21 +46,21 @@ def write_entries(
     corrects = headers.corrects[present]
     entry_columns = [
         copy.constant("company_id", batch.company.company_id, 4, n),
-        copy.raw("source_id", moves.movement_id[move]),
+        copy.raw("source_id", records.record_id[move]),
         copy.integers("step", headers.step[present], 2),
         copy.constant("origin", 1, 2, n),
-        copy.integers("kind", moves.kind[move], 2),
+        copy.integers("kind", records.kind[move], 2),
         copy.dates("posting_date", headers.day[present]),
         copy.integers("period_id", period, 4),
         copy.integers("tags", headers.tags[present], 2),
         copy.raw("corrects", corrects, np.logical_not(corrects.any(axis=1))),
-        copy.texts("document", [moves.document[m].encode() for m in move]),
+        copy.texts("document", [records.document[m].encode() for m in move]),
         copy.times("recorded_at", np.full(n, batch.recorded_us)),
         *place_in_batch(batch, n),
     ]
     line_columns = [
         copy.constant("company_id", batch.company.company_id, 4, k),
-        copy.raw("source_id", moves.movement_id[move[entry]]),
+        copy.raw("source_id", records.record_id[move[entry]]),
         copy.integers("step", headers.step[present][entry], 2),
         copy.integers("line_no", Lines(entry, lines.account, lines.amount, lines.cost_step).number, 2),
         copy.integers("account_id", lines.account, 4),

@@ -1,8 +1,9 @@
 """From costed movements to journal lines, by array operations: who is debited, who is credited, how much.
 
 The pool leg of an entry is the change of its pool's rounded value. A leg with an amount of its own (an order
-price) is posted at that amount, rounded once; a leg without one takes the pool legs' amount. What the entry
-then lacks goes to the rounding account in the same entry.
+price, an invoice, a credit note) is posted at that amount, rounded once; a leg without one takes the pool legs'
+amount. What the entry then lacks goes to one account more in the same entry: that of the variance where the
+difference has a name, else the rounding account.
 """
 
 from collections.abc import Sequence
@@ -13,13 +14,14 @@ from numpy.typing import NDArray
 
 POOL = "pool"  # the role that stands for the account of the movement's cost pool
 NONE = -1
+ABSENT = -(2**62)  # no amount of its own; amounts are signed and never that large
 
 Int64 = NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True)
 class PostingRule:
-    """(kind, item class, site) → roles. None matches anything."""
+    """(kind, item class, site, reason) → roles. None matches anything."""
 
     kind: int
     item_class: str | None
@@ -27,10 +29,16 @@ class PostingRule:
     debit_role: str
     credit_role: str
     priority: int
+    reason: str | None = None
 
-    def matches(self, kind: int, item_class: str, site_id: int) -> bool:
-        """Whether this rule covers such a movement."""
-        return self.kind == kind and self.item_class in (None, item_class) and self.site_id in (None, site_id)
+    def matches(self, kind: int, item_class: str, site_id: int, reason: str = "") -> bool:
+        """Whether this rule covers such a movement or value event."""
+        return (
+            self.kind == kind
+            and self.item_class in (None, item_class)
+            and self.site_id in (None, site_id)
+            and self.reason in (None, reason)
+        )
 
     @property
     def counter_role(self) -> str | None:
@@ -38,9 +46,11 @@ class PostingRule:
         return next((role for role in (self.debit_role, self.credit_role) if role != POOL), None)
 
 
-def rule_for(rules: Sequence[PostingRule], kind: int, item_class: str, site_id: int) -> PostingRule | None:
+def rule_for(
+    rules: Sequence[PostingRule], kind: int, item_class: str, site_id: int, reason: str = ""
+) -> PostingRule | None:
     """The matching rule of the highest priority; `rules` come in falling priority."""
-    return next((rule for rule in rules if rule.matches(kind, item_class, site_id)), None)
+    return next((rule for rule in rules if rule.matches(kind, item_class, site_id, reason)), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,28 +77,29 @@ class Lines:
 
 def post(
     src_account: Int64, src_posted: Int64, dst_account: Int64, dst_posted: Int64,
-    counter_account: Int64, own_amount: Int64, rounding_account: int,
+    counter_account: Int64, own_amount: Int64, rest_account: Int64,
 ) -> Lines:  # fmt: skip
-    """Lines of n entries; accounts are NONE where a leg is absent, own_amount NONE where there is none.
+    """Lines of n entries; accounts are NONE where a leg is absent, own_amount ABSENT where there is none.
 
-    own_amount is that of the counter leg, unsigned: it stands opposite the pool leg. The counter leg of an
-    entry with two pool legs is absent by construction (a transfer posts pool to pool).
+    own_amount   that of the counter leg, opposite the pool leg: positive for goods that cost something. The counter
+                 leg of an entry with two pool legs is absent by construction (a transfer posts pool to pool)
+    rest_account takes what the other legs leave open
     """
     n = len(src_account)
     pools = np.where(src_account != NONE, src_posted, 0) + np.where(dst_account != NONE, dst_posted, 0)
     # A counter leg with an amount of its own stands on the side opposite the goods: credit for a receipt.
     own_signed = np.where(dst_account != NONE, -own_amount, own_amount)
-    counter = np.where(own_amount == NONE, -pools, own_signed)
+    counter = np.where(own_amount == ABSENT, -pools, own_signed)
     counter = np.where(counter_account == NONE, 0, counter)
-    rounding = -(pools + counter)
+    rest = -(pools + counter)
     entry = np.arange(n)
-    account = np.concatenate([src_account, dst_account, counter_account, np.full(n, rounding_account)])
+    account = np.concatenate([src_account, dst_account, counter_account, rest_account])
     amount = np.concatenate(
         [
             np.where(src_account != NONE, src_posted, 0),
             np.where(dst_account != NONE, dst_posted, 0),
             counter,
-            rounding,
+            rest,
         ]
     )
     step = np.concatenate([np.full(n, 0), np.full(n, 1), np.full(2 * n, NONE)])
@@ -103,6 +114,17 @@ def post_adjustments(pool_account: Int64, posted: Int64, counter_account: Int64,
         np.concatenate([pool_account, counter_account]),
         np.concatenate([posted, -posted]),
         np.concatenate([step, np.full(n, NONE)]),
+    )
+
+
+def post_allowances(entry: Int64, allowance_account: int, posted: Int64, counter_account: Int64) -> Lines:
+    """Lines for changes of allowances: what it grows by is credited to it and debited to the account opposite."""
+    n = len(entry)
+    return _ordered(
+        np.tile(entry, 2),
+        np.concatenate([np.full(n, allowance_account), counter_account]),
+        np.concatenate([-posted, posted]),
+        np.full(2 * n, NONE),
     )
 
 
@@ -121,3 +143,11 @@ def join(first: Lines, second: Lines, entries_before: int) -> Lines:
         np.concatenate([first.amount, second.amount]),
         np.concatenate([first.cost_step, second.cost_step]),
     )
+
+
+def beside(first: Lines, second: Lines) -> Lines:
+    """Both as lines of the same entries."""
+    if len(second.entry) == 0:
+        return first
+    both = join(first, second, 0)
+    return _ordered(both.entry, both.account, both.amount, both.cost_step)

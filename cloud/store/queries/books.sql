@@ -11,31 +11,70 @@ SELECT location_id, kind, coalesce(site_id, 0) FROM locations
 -- Class and costing method of the items of a batch.
 SELECT item_id, item_class, method FROM items WHERE company_id = %(company)s AND item_id = ANY(%(ids)s)
 
+-- work_orders --
+-- What is made at places of work orders, and by which dimension set its cost is kept apart.
+SELECT location_id, item_id, dimension_id FROM work_orders
+ WHERE company_id = %(company)s AND location_id = ANY(%(ids)s)
+
 -- accounts --
 -- The chart by role.
 SELECT role, account_id FROM accounts WHERE company_id = %(company)s
 
 -- rules --
 -- All posting rules; a few dozen rows.
-SELECT kind, item_class, site_id, debit_role, credit_role, priority, rule_id
+SELECT kind, item_class, site_id, debit_role, credit_role, priority, reason, rule_id
   FROM posting_rules WHERE company_id = %(company)s ORDER BY priority DESC, rule_id
 
 -- hold_periods --
 -- Share-locked before dates are chosen, so that no lock falls between.
 SELECT period_id, first_day, last_day, state FROM hold_periods(%(company)s)
 
+-- settled_periods --
+-- Periods in which periodic methods have taken their price: what comes into one later is for re-costing to place.
+SELECT period_id FROM periods WHERE company_id = %(company)s AND settled_at IS NOT NULL
+
+-- originals --
+-- Movements that returns and value events name, with the pools of their legs.
+SELECT m.movement_id, m.item_id, m.occurred_us, m.tags & 4 <> 0, e.step, e.qty, p.site_id, p.item_id, p.account_id,
+       p.dimension_id, p.owner_id, p.lot_id
+  FROM movements m
+  LEFT JOIN cost_entries e ON e.company_id = m.company_id AND e.movement_id = m.movement_id AND e.step IN (0, 1)
+  LEFT JOIN cost_pools p ON p.company_id = e.company_id AND p.pool_id = e.pool_id
+ WHERE m.company_id = %(company)s AND m.movement_id = ANY(%(ids)s::uuid[])
+
+-- issue_costs --
+-- What issues cost by now, with what corrected them since, and how much of them came back.
+SELECT e.movement_id, -(e.value + coalesce(c.value, 0))::bigint, coalesce(r.qty, 0)::bigint
+  FROM cost_entries e
+  LEFT JOIN LATERAL (SELECT sum(x.value) AS value FROM cost_entries x
+                      WHERE x.company_id = e.company_id AND x.corrects = e.movement_id AND x.pool_id = e.pool_id) c ON true
+  LEFT JOIN LATERAL (SELECT sum(m.qty_micro) AS qty FROM movements m
+                      WHERE m.company_id = e.company_id AND m.original_id = e.movement_id) r ON true
+ WHERE e.company_id = %(company)s AND e.movement_id = ANY(%(ids)s::uuid[]) AND e.step = 0
+
+-- returned --
+-- Which of these movements something came back of.
+SELECT DISTINCT original_id FROM movements WHERE company_id = %(company)s AND original_id = ANY(%(ids)s::uuid[])
+
+-- pool_keys --
+-- What pools are kept apart by.
+SELECT pool_id, site_id, item_id, account_id, dimension_id, owner_id, lot_id FROM cost_pools
+ WHERE company_id = %(company)s AND pool_id = ANY(%(pool)s)
+
 -- make_pools --
 -- Pools are made when goods first reach them; in order of id, so that two batches cannot deadlock.
-INSERT INTO cost_pools (company_id, pool_id, site_id, item_id, account_id, method, minor_unit)
+INSERT INTO cost_pools (company_id, pool_id, site_id, item_id, account_id, dimension_id, owner_id, lot_id, method,
+                        minor_unit)
 SELECT %(company)s, * FROM unnest(%(pool)s::bigint[], %(site)s::integer[], %(item)s::integer[],
-                                  %(account)s::integer[], %(method)s::smallint[], %(unit)s::bigint[])
+                                  %(account)s::integer[], %(dimension)s::integer[], %(owner)s::integer[],
+                                  %(lot)s::integer[], %(method)s::smallint[], %(unit)s::bigint[])
  ORDER BY 2
 ON CONFLICT (company_id, pool_id) DO NOTHING
 
 -- lock_pools --
 -- The state a batch is costed against, locked in order of id.
-SELECT pool_id, site_id, item_id, account_id, method, minor_unit, qty, value, last_value, last_qty, next_layer,
-       newest_us, late_from_us
+SELECT pool_id, item_id, account_id, method, minor_unit, qty, value, last_value, last_qty, next_layer, standard,
+       settled_value, settled_qty, allowance, newest_us, late_from_us
   FROM cost_pools WHERE company_id = %(company)s AND pool_id = ANY(%(pool)s) ORDER BY pool_id FOR UPDATE
 
 -- lock_item_costs --
@@ -44,25 +83,30 @@ SELECT item_id, last_value, last_qty FROM item_costs
  WHERE company_id = %(company)s AND item_id = ANY(%(item)s) ORDER BY item_id FOR UPDATE
 
 -- layers --
--- Of each pool the oldest layers that can cover what the batch takes, every shortage and every layer
--- without a cost, and the one layer of an average.
-SELECT pool_id, layer_no, movement_id, step, qty_left, value_left, uncosted, counter_account, posting_date
-  FROM (SELECT l.*, d.demand, d.method,
-               sum(l.qty_left) OVER (PARTITION BY l.pool_id ORDER BY l.layer_no) - l.qty_left AS before
-          FROM unnest(%(pool)s::bigint[], %(demand)s::bigint[], %(method)s::smallint[]) d (pool_id, demand, method)
+-- Of each pool the layers that give first and can cover what the batch takes, every shortage, every layer without a
+-- cost, and those of the receipts that the batch names.
+SELECT pool_id, layer_no, movement_id, step, qty_left, value_left, uncosted, counter_account, posting_date, occurred_us
+  FROM (SELECT l.*, d.demand,
+               sum(l.qty_left) OVER (PARTITION BY l.pool_id
+                                     ORDER BY CASE WHEN d.is_lifo THEN -l.layer_no ELSE l.layer_no END) - l.qty_left AS before
+          FROM unnest(%(pool)s::bigint[], %(demand)s::bigint[], %(is_lifo)s::boolean[]) d (pool_id, demand, is_lifo)
           JOIN cost_layers l ON l.company_id = %(company)s AND l.pool_id = d.pool_id) l
- WHERE before < demand OR qty_left < 0 OR uncosted OR method = 1
+ WHERE before < demand OR qty_left < 0 OR uncosted OR movement_id = ANY(%(named)s::uuid[])
  ORDER BY pool_id, layer_no
 
 -- update_pools --
--- The CHECK of the table holds promise 2: posted is the rounded value.
+-- The CHECKs of the table hold promise 2: posted is the rounded value.
 UPDATE cost_pools p
-   SET qty = n.qty, value = n.value, posted = n.posted, last_value = n.last_value, last_qty = n.last_qty,
-       next_layer = n.next_layer, newest_us = n.newest_us, late_from_us = nullif(n.late_from_us, -1)
-  FROM unnest(%(pool)s::bigint[], %(qty)s::bigint[], %(value)s::bigint[], %(posted)s::bigint[],
-              %(last_value)s::bigint[], %(last_qty)s::bigint[], %(next_layer)s::bigint[],
-              %(newest_us)s::bigint[], %(late_from_us)s::bigint[])
-       n (pool_id, qty, value, posted, last_value, last_qty, next_layer, newest_us, late_from_us)
+   SET method = n.method, qty = n.qty, value = n.value, posted = n.posted, last_value = n.last_value,
+       last_qty = n.last_qty, next_layer = n.next_layer, standard = nullif(n.standard, -1),
+       settled_value = n.settled_value, settled_qty = n.settled_qty, allowance = n.allowance,
+       allowance_posted = n.allowance_posted, newest_us = n.newest_us, late_from_us = nullif(n.late_from_us, -1)
+  FROM unnest(%(pool)s::bigint[], %(method)s::smallint[], %(qty)s::bigint[], %(value)s::bigint[], %(posted)s::bigint[],
+              %(last_value)s::bigint[], %(last_qty)s::bigint[], %(next_layer)s::bigint[], %(standard)s::bigint[],
+              %(settled_value)s::bigint[], %(settled_qty)s::bigint[], %(allowance)s::bigint[],
+              %(allowance_posted)s::bigint[], %(newest_us)s::bigint[], %(late_from_us)s::bigint[])
+       n (pool_id, method, qty, value, posted, last_value, last_qty, next_layer, standard, settled_value, settled_qty,
+          allowance, allowance_posted, newest_us, late_from_us)
  WHERE p.company_id = %(company)s AND p.pool_id = n.pool_id
 
 -- update_layers --
@@ -85,10 +129,10 @@ ON CONFLICT (company_id, item_id)
 DO UPDATE SET last_value = excluded.last_value, last_qty = excluded.last_qty
 
 -- add_balances --
--- Quantities by item and location, in key order so that two batches cannot deadlock.
-INSERT INTO balances (company_id, item_id, location_id, qty_micro)
-SELECT %(company)s, * FROM unnest(%(item)s::integer[], %(location)s::integer[], %(qty)s::bigint[])
- ORDER BY 2, 3
+-- Quantities by item, location and lot, in key order so that two batches cannot deadlock.
+INSERT INTO balances (company_id, item_id, location_id, lot_id, qty_micro)
+SELECT %(company)s, * FROM unnest(%(item)s::integer[], %(location)s::integer[], %(lot)s::integer[], %(qty)s::bigint[])
+ ORDER BY 2, 3, 4
 ON CONFLICT (company_id, item_id, location_id, lot_id, status)
 DO UPDATE SET qty_micro = balances.qty_micro + excluded.qty_micro
 
