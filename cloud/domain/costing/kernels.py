@@ -20,6 +20,10 @@ from numba import njit
 
 from cloud.domain.rounding import muldiv, to_minor
 
+# Nothing is allocated inside, so that references need not be counted: counting them at every call took ten times
+# as long as the costing. Divisors are never 0 here, and C's division asks less about it than Python's.
+_compiled = njit(cache=True, _nrt=False, error_model="numpy", no_cfunc_wrapper=True)
+
 # Methods; the numbers are those of methods.Method, and a test holds them together.
 MOVING_AVERAGE = 1
 FIFO = 2
@@ -79,7 +83,7 @@ RELEASE = _record("move pool value posted")  # changes of pools' allowances
 OUTCOME = _record("out_value in_value carried done returned variance left made", "uncosted")
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def cost_rows(start, stop, rows, pools, layers, items, entries, links, releases, outcomes, count):
     """Cost the rows start … stop − 1 in the order given, changing pools, items' last costs and layers in place.
 
@@ -111,7 +115,7 @@ def cost_rows(start, stop, rows, pools, layers, items, entries, links, releases,
 # ── Issues ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _issue(m, rows, pools, layers, items, entries, links, releases, outcomes, count):
     """Take the row's quantity out of its source pool; the value taken, what no layer could give included."""
     src, qty = rows.src[m], rows.qty[m]
@@ -142,7 +146,7 @@ def _issue(m, rows, pools, layers, items, entries, links, releases, outcomes, co
     return value
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _take(m, src, need, rows, pools, layers, links, outcomes, count):
     """From the layers that give next: (what they could not give, value taken)."""
     priced = _is_priced(src, rows.settled[m], pools)
@@ -172,7 +176,7 @@ def _take(m, src, need, rows, pools, layers, links, outcomes, count):
     return need, value
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _draw(m, src, layer, take, part, pools, layers, links, outcomes, count):
     """Take so much of one layer, and say so in a link of the entry that is about to be made."""
     pools.last_value[src], pools.last_qty[src] = part, take
@@ -188,7 +192,7 @@ def _draw(m, src, layer, take, part, pools, layers, links, outcomes, count):
     count[LINKS] = k + 1
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _take_back(m, rows, pools, layers, links, outcomes, count):
     """For a return to a supplier: what is left of the receipt's own layer, as far as needed: (qty, value)."""
     src = rows.src[m]
@@ -214,7 +218,7 @@ def _take_back(m, rows, pools, layers, links, outcomes, count):
     return take, part
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _fall_short(m, src, need, pools, layers, items, outcomes, count):
     """What no layer could give becomes a shortage at the last known cost."""
     short, known = _last_cost(src, need, pools, items)
@@ -227,7 +231,7 @@ def _fall_short(m, src, need, pools, layers, items, outcomes, count):
     return short
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
     """The change of what the pool is worth at standard; the value taken."""
     if pools.standard[src] == NONE:
@@ -246,7 +250,7 @@ def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
     return value
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _release(m, src, qty, pools, releases, count):
     """Goods that go take their share of the pool's allowance with them."""
     allowance, held = pools.allowance[src], pools.qty[src]
@@ -257,7 +261,7 @@ def _release(m, src, qty, pools, releases, count):
 # ── Receipts ────────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
     """Put the row's quantity into its destination pool: settle what waited for it, and keep the rest."""
     dst, qty, extra = rows.dst[m], rows.qty[m], rows.extra[m]
@@ -273,9 +277,11 @@ def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
     if rows.own[m] != NONE:
         items.last_value[pools[dst].item], items.last_qty[pools[dst].item] = value, qty
     if pools.method[dst] == STANDARD:
-        _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count)
         # Goods that brought no cost of their own are at standard: only what was added later differs from it.
-        outcomes.variance[m] = base + extra - outcomes.in_value[m] if brought else extra
+        # Those that set the standard differ from it by nothing but its rounding.
+        compared = brought or (known and pools.standard[dst] == NONE)
+        _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count)
+        outcomes.variance[m] = base + extra - outcomes.in_value[m] if compared else extra
         return
     outcomes.left[m] = base + extra - value
     before = pools.value[dst]
@@ -298,7 +304,7 @@ def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
             pools.last_value[dst], pools.last_qty[dst] = value, qty
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _cost_of_receipt(m, moved, rows, pools, items, outcomes, count):
     """What the goods come at, before what was added later: (value, whether it is known, whether they brought it)."""
     dst, qty = rows.dst[m], rows.qty[m]
@@ -317,7 +323,7 @@ def _cost_of_receipt(m, moved, rows, pools, items, outcomes, count):
     return value, known, False
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _cost_of_return(m, rows, pools, items, outcomes, count):
     """The share of the issue that it names; what passes the issued quantity comes at the pool's known cost."""
     dst, qty, ref = rows.dst[m], rows.qty[m], rows.ref[m]
@@ -350,7 +356,7 @@ def _cost_of_return(m, rows, pools, items, outcomes, count):
     return value, known, brought
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
     """What a receipt settles before it becomes a layer, shortages and goods without a cost: what is left of it."""
     dst, qty = rows.dst[m], rows.qty[m]
@@ -410,7 +416,7 @@ def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
     return rest, rest_value
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _keep(m, rest, rest_value, known, rows, pools, layers, outcomes, count):
     """What is left of a receipt goes into the pool's one layer, or becomes a layer of its own."""
     dst = rows.dst[m]
@@ -434,7 +440,7 @@ def _keep(m, rest, rest_value, known, rows, pools, layers, outcomes, count):
         _append(layer, dst, pools, layers)
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count):
     """At standard × quantity, whatever was paid; the difference is the row's variance."""
     dst, qty = rows.dst[m], rows.qty[m]
@@ -467,7 +473,7 @@ def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes
     outcomes.made[m] = pools.head[dst]
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _feed(m, moved, rows, pools, layers, entries, outcomes, count):
     """The value of what was issued goes into the destination pool, its quantity does not."""
     dst = rows.dst[m]
@@ -491,7 +497,7 @@ def _feed(m, moved, rows, pools, layers, entries, outcomes, count):
 # ── Changes of value ────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _change_value(m, rows, pools, layers, items, entries, releases, outcomes, count):
     """A row without goods: what its pool is worth changes, or how it is costed."""
     op, dst, own = rows.op[m], rows.dst[m], rows.own[m]
@@ -533,7 +539,7 @@ def _change_value(m, rows, pools, layers, items, entries, releases, outcomes, co
     _enter(m, 1, dst, 0, taken, before, NONE, pools, entries, count)
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _value_at(m, rows, pools, layers, outcomes):
     """So much of `own` as the goods of the named receipt still lie here: the value that the pool took."""
     dst, own, ref = rows.dst[m], rows.own[m], rows.ref[m]
@@ -559,7 +565,7 @@ def _value_at(m, rows, pools, layers, outcomes):
     return taken
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _absorb(dst, amount, pools, layers, count):
     """Spread a value over what the pool holds: what comes by quantity, what goes by value; the part it took."""
     layer = pools.head[dst]
@@ -590,7 +596,7 @@ def _absorb(dst, amount, pools, layers, count):
     return taken
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _add_value(pool, layer, value, pools, layers):
     """A layer that gets a value has a cost from here on."""
     layers.value[layer] += value
@@ -599,7 +605,7 @@ def _add_value(pool, layer, value, pools, layers):
         pools.waiting[pool] -= 1
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _change_method(m, dst, method, pools, layers, items, count):
     """The pool is costed otherwise from here on; the change of its value, which only standard cost makes."""
     was_lifo = _is_last_in_first_out(dst, pools)
@@ -617,7 +623,7 @@ def _change_method(m, dst, method, pools, layers, items, count):
     return np.int64(0)
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _first_standard(dst, pools, layers, items):
     """What a unit costs in a pool that comes to standard cost without a standard; NONE where nobody knows."""
     costed = False
@@ -631,7 +637,7 @@ def _first_standard(dst, pools, layers, items):
     return value if known else NONE
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _revalue(m, dst, pools, layers, count):
     """Bring a pool to its standard; the change."""
     change = _at_standard(dst, pools.qty[dst], pools, count) - pools.value[dst]
@@ -640,7 +646,7 @@ def _revalue(m, dst, pools, layers, count):
     return change
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _allow(m, pool, change, pools, releases, count):
     """Change a pool's allowance and note it."""
     if change == 0:
@@ -656,7 +662,7 @@ def _allow(m, pool, change, pools, releases, count):
 # ── What a pool knows ───────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _last_cost(pool, qty, pools, items):
     """What `qty` would cost at the last known cost of the pool, else of the item: (value, known)."""
     if pools.last_qty[pool] > 0:
@@ -667,7 +673,7 @@ def _last_cost(pool, qty, pools, items):
     return 0, False
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _known_value(pool, qty, pools, items):
     """The value of a receipt without a cost of its own: the pool's current average, else the last known."""
     if pools.qty[pool] > 0 and pools.value[pool] > 0:
@@ -675,7 +681,7 @@ def _known_value(pool, qty, pools, items):
     return _last_cost(pool, qty, pools, items)
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _at_standard(pool, qty, pools, count):
     """A quantity's value at the pool's standard, of the quantity's sign; 0 while there is no standard."""
     if pools.standard[pool] == NONE:
@@ -686,25 +692,25 @@ def _at_standard(pool, qty, pools, count):
     return value if qty >= 0 else -value
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _is_layered(pool, settled, pools):
     """Whether receipts stay apart: always, or once their period is settled, or never."""
     method = pools.method[pool]
     return method in (FIFO, LIFO, SPECIFIC) or (settled and method in (PERIODIC_FIFO, PERIODIC_LIFO))
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _is_priced(pool, settled, pools):
     """Whether issues go out at the last settled price: in periods that are not settled yet."""
     return not settled and pools.method[pool] in (PERIODIC_AVERAGE, PERIODIC_FIFO, PERIODIC_LIFO)
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _is_last_in_first_out(pool, pools):
     return pools.method[pool] in (LIFO, PERIODIC_LIFO)
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _layer_of(m, rows, outcomes):
     """The layer that the named receipt made, or NONE."""
     if rows.ref[m] != NONE:
@@ -715,7 +721,7 @@ def _layer_of(m, rows, outcomes):
 # ── The queue ───────────────────────────────────────────────────────────────────────────────────────
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _enter(m, step, pool, qty, value, before, layer, pools, entries, count):
     """Write one cost entry; `before` is the pool's value before it."""
     e = count[ENTRIES]
@@ -725,7 +731,7 @@ def _enter(m, step, pool, qty, value, before, layer, pools, entries, count):
     count[ENTRIES] = e + 1
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _new_layer(m, step, pool, qty, value, uncosted, pools, layers, count):
     layer = count[LAYERS]
     count[LAYERS] = layer + 1
@@ -736,7 +742,7 @@ def _new_layer(m, step, pool, qty, value, uncosted, pools, layers, count):
     return layer
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _append(layer, pool, pools, layers):
     """Hang a layer behind the one that gives last."""
     layers.next[layer] = NONE
@@ -747,7 +753,7 @@ def _append(layer, pool, pools, layers):
     pools.tail[pool] = layer
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _push(layer, pool, pools, layers):
     """Put a layer before the one that gave next."""
     layers.next[layer] = pools.head[pool]
@@ -756,7 +762,7 @@ def _push(layer, pool, pools, layers):
     pools.head[pool] = layer
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _unlink(pool, layer, pools, layers):
     """Take a layer out of its queue, wherever it stands."""
     previous = NONE
@@ -772,7 +778,7 @@ def _unlink(pool, layer, pools, layers):
             pools.tail[pool] = previous
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _merge(pool, pools, layers):
     """Make one layer of all that the pool holds; it keeps the name of the oldest. Shortages stay apart."""
     head = pools.head[pool]
@@ -800,7 +806,7 @@ def _merge(pool, pools, layers):
     pools.head[pool] = pools.tail[pool] = kept
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _reverse(pool, pools, layers):
     """Turn the queue round, as between FIFO and LIFO. Shortages keep their order."""
     at = pools.head[pool]
@@ -816,7 +822,7 @@ def _reverse(pool, pools, layers):
     pools.head[pool] = previous
 
 
-@njit(cache=True, _nrt=False)
+@_compiled
 def _keep_at_standard(m, step, pool, pools, layers, count):
     """The one layer of a pool at standard is what the pool is; an empty pool has none."""
     kept = pools.head[pool]
