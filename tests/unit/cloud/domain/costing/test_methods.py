@@ -32,7 +32,7 @@ def test_us_gaap_refuses_nothing() -> None:
 
 
 def test_what_nobody_knows_is_named() -> None:
-    with pytest.raises(UnknownMethod, match="expected one of moving_average, .* got 'FIFO'"):
+    with pytest.raises(UnknownMethod, match=r"expected one of moving_average, .* got 'FIFO'"):
         method_named("FIFO")
     with pytest.raises(UnknownProfile, match="got 'HGB'"):
         refused_by("HGB")
