@@ -16,7 +16,7 @@ router = APIRouter(prefix="/v1/balances", tags=["balances"])
 
 
 class BalanceOut(BaseModel):
-    """So much of an item in one place; places outside the company's walls are negative for what came."""
+    """So much of an item or lot in one place; places outside the company's walls are negative for what came."""
 
     item: str
     name_zh: str
@@ -24,6 +24,7 @@ class BalanceOut(BaseModel):
     location: str
     location_name: str
     location_kind: str
+    lot: str | None
     quantity: Quantity
     unit: str
 
@@ -37,7 +38,7 @@ def list_balances(
     item: Annotated[str | None, Query(max_length=64, description="Only this item, by its code.")] = None,
     location: Annotated[str | None, Query(max_length=64, description="Only this location, by its code.")] = None,
 ) -> dict[str, Any]:
-    """Balances by item and location."""
+    """Balances by item, location and lot."""
     filters = {"item": item, "location": location}
     after = (-1, -1, -1, -1)
     if cursor is not None:
@@ -63,6 +64,7 @@ def _show(row: BalanceRow) -> BalanceOut:
         location=row.location,
         location_name=row.location_name,
         location_kind=row.location_kind,
+        lot=row.lot,
         quantity=micro_text(row.qty_micro),
         unit=row.unit,
     )

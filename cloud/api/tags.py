@@ -9,8 +9,8 @@ from pydantic import BaseModel, Field
 from cloud.api.access import Pool, Reader, TagWriter
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, make_page
 from cloud.api.problems import Problem, not_found, wrong_value
-from cloud.api.values import MICRO_DIGITS, Code, DecimalText, Moment, Quantity, parse_decimal
-from cloud.domain.catalog import BoundTag, WrongMasterData
+from cloud.api.values import MICRO_DIGITS, Code, DecimalText, LotCode, Moment, Quantity, parse_decimal
+from cloud.domain.catalog import BoundTag, WrongMasterData, lot_of_tag
 from cloud.domain.decimals import micro_text
 from cloud.domain.moments import moment_of
 from cloud.flows.bind_tag import CannotBind, bind_tag
@@ -35,6 +35,9 @@ class TagIn(BaseModel):
     epc: str = Field(max_length=EPC_MAX, description="The EPC memory as readers report it, hex.")
     item: Code
     quantity: DecimalText = "1"
+    lot: LotCode | None = Field(
+        None, description="Lot or serial number; without one a serial item's piece is called by its EPC."
+    )
 
 
 class TagOut(BaseModel):
@@ -43,6 +46,7 @@ class TagOut(BaseModel):
     epc: str
     item: str
     quantity: Quantity
+    lot: str | None
     bound_at: Moment
     location: str | None
     since: Moment | None
@@ -86,7 +90,7 @@ def register_tag(body: TagIn, caller: TagWriter, pool: Pool) -> TagBound:
     company_id = caller.company.company_id
     qty_micro = parse_decimal(body.quantity, MICRO_DIGITS, "/quantity")
     try:
-        tag = BoundTag(body.epc.upper(), body.item, qty_micro)
+        tag = BoundTag(body.epc.upper(), body.item, qty_micro, body.lot)
     except WrongMasterData as error:
         raise wrong_value(f"/{error.column}", error.complaint) from None
     with pool.connection() as connection:
@@ -94,8 +98,12 @@ def register_tag(body: TagIn, caller: TagWriter, pool: Pool) -> TagBound:
     if item is None:
         raise wrong_value("/item", f"no item {tag.item_code!r}")
     try:
+        lot_of_tag(item.tracking, item.method, tag.epc, tag.lot_code)
+    except WrongMasterData as error:
+        raise wrong_value(f"/{error.column}", error.complaint) from None
+    try:
         with pool.connection() as connection:
-            movement_ids = bind_tag(connection, company_id, tag.epc, item.item_id, tag.qty_micro)
+            movement_ids = bind_tag(connection, company_id, tag.epc, item.item_id, tag.qty_micro, tag.lot_code)
     except CannotBind as error:
         raise Problem(422, "cannot-book", str(error)) from None
     with pool.connection() as connection:
@@ -110,6 +118,7 @@ def show_tag(row: TagRow) -> TagOut:
         epc=row.epc,
         item=row.item,
         quantity=micro_text(row.qty_micro),
+        lot=row.lot,
         bound_at=row.bound_at,
         location=row.location,
         since=None if row.since_us is None else moment_of(row.since_us),

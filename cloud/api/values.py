@@ -10,7 +10,7 @@ from pydantic.json_schema import JsonSchemaValue
 from pydantic_core import core_schema
 
 from cloud.api.problems import wrong_value
-from cloud.domain.catalog import CODE_MAX, TEXT_MAX
+from cloud.domain.catalog import CODE_MAX, LOT_MAX, TEXT_MAX
 from cloud.domain.decimals import NotADecimal, parse_scaled
 from cloud.domain.movement import Crossing, Kind, Outcome, Tag
 
@@ -21,6 +21,7 @@ MICRO_DIGITS = 6
 _NO_CONTROLS = r"^[^\x00-\x1f\x7f-\x9f]*$"
 Code = Annotated[str, StringConstraints(min_length=1, max_length=CODE_MAX, pattern=_NO_CONTROLS)]
 Text = Annotated[str, StringConstraints(max_length=TEXT_MAX, pattern=_NO_CONTROLS)]
+LotCode = Annotated[str, StringConstraints(min_length=1, max_length=LOT_MAX, pattern=_NO_CONTROLS)]
 DecimalText = Annotated[
     str, StringConstraints(max_length=24, pattern=r"^[0-9]{1,13}(\.[0-9]{1,9})?$"), Field(examples=["12", "0.25"])
 ]

@@ -5,19 +5,27 @@ Quantities and prices are integers of 10⁻⁶, rates of 10⁻⁹ (base currency
 
 import re
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Literal
 
+from cloud.domain.costing import methods
+from cloud.domain.costing.methods import UnknownMethod, method_named, refused_by
 from cloud.domain.currency import UnknownCurrency, minor_digits
 from cloud.domain.movement import QTY_MAX, Crossing, Kind
 from protocols.epc.sgtin import check_digit
 
 ITEM_CLASSES = ("raw_material", "goods")
-METHODS = ("moving_average", "fifo")
+METHODS = methods.NAMES
+TRACKINGS = ("none", "lot", "serial")
+DEFAULT_METHOD = "moving_average"
 CODE_MAX = 64
+LOT_MAX = 128  # an EPC of 496 bits in hex is a lot's name, too
 TEXT_MAX = 500
 PRICE_MAX = 2**62
+WEIGHT_MAX = 2**50  # mg: a million tonnes; times the most stock units it stays within 128 bits
+MILLI_DIGITS = 3  # people write grams and cubic centimetres
+VOLUME_MAX = 2**50  # mm³: a million cubic metres
 
 PartyKind = Literal["supplier", "customer"]
 
@@ -55,7 +63,14 @@ class WrongMasterData(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Item:
-    """What is stocked. `provenance` says where the record comes from, and what of it is made up."""
+    """What is stocked.
+
+    method      how its issues are costed; None: as it is, and for a new item its company's default
+    tracking    whether its lots or serial numbers are told apart; None: as it is, and for a new item `serial`
+                where its method is specific, else `none`
+    provenance  where the record comes from, and what of it is made up
+    weight_mg, volume_mm3  of one stock unit, None where nobody said
+    """
 
     code: str
     name_zh: str = ""
@@ -63,8 +78,11 @@ class Item:
     unit: str = "pcs"
     gtin: str | None = None
     item_class: str = "goods"
-    method: str = "moving_average"
+    method: str | None = None
     provenance: str = ""
+    tracking: str | None = None
+    weight_mg: int | None = None
+    volume_mm3: int | None = None
 
     def __post_init__(self) -> None:
         _check_text("code", self.code, CODE_MAX, needed=True)
@@ -77,8 +95,28 @@ class Item:
             check_gtin(self.gtin)
         if self.item_class not in ITEM_CLASSES:
             raise WrongMasterData("item_class", f"expected {' or '.join(ITEM_CLASSES)}, got {self.item_class!r}")
-        if self.method not in METHODS:
+        if self.method is not None and self.method not in METHODS:
             raise WrongMasterData("method", f"expected {' or '.join(METHODS)}, got {self.method!r}")
+        if self.tracking is not None and self.tracking not in TRACKINGS:
+            raise WrongMasterData("tracking", f"expected {' or '.join(TRACKINGS)}, got {self.tracking!r}")
+        if (self.method, self.tracking) == ("specific", "none"):
+            raise WrongMasterData("tracking", "expected lot or serial for the method specific, got none")
+        _check_measure("weight_g", self.weight_mg, WEIGHT_MAX)
+        _check_measure("volume_cm3", self.volume_mm3, VOLUME_MAX)
+
+    def decided(self, company_method: str, profile: str, old: "tuple[str, str] | None" = None) -> "Item":
+        """The item with method and tracking filled in, from what it is (`old`: both) or its company's default.
+
+        Raises WrongMasterData where that cannot be under the company's accounting profile.
+        """
+        method = self.method or (company_method if old is None else old[0])
+        tracking = self.tracking
+        if tracking is None:
+            tracking = "none" if old is None else old[1]
+            if method == "specific" and tracking == "none":
+                tracking = "serial"
+        check_method(method, profile)
+        return replace(self, method=method, tracking=tracking)
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,15 +134,18 @@ class Party:
 
 @dataclass(frozen=True, slots=True)
 class BoundTag:
-    """An EPC bound to so much of an item, 10⁻⁶ of its stock unit."""
+    """An EPC bound to so much of an item, 10⁻⁶ of its stock unit; perhaps to a lot or serial number of it."""
 
     epc: str
     item_code: str
     qty_micro: int
+    lot_code: str | None = None
 
     def __post_init__(self) -> None:
         check_epc(self.epc)
         _check_quantity("quantity", self.qty_micro)
+        if self.lot_code is not None:
+            check_lot(self.lot_code)
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,6 +201,37 @@ class Expectation:
         _check_text("note", self.note, TEXT_MAX)
 
 
+def check_method(method: str, profile: str) -> None:
+    """A method that the accounting profile allows, or WrongMasterData."""
+    try:
+        forbidden = method_named(method) in refused_by(profile)
+    except UnknownMethod as error:
+        raise WrongMasterData("method", str(error)) from error
+    if forbidden:
+        allowed = ", ".join(name for name in METHODS if method_named(name) not in refused_by(profile))
+        raise WrongMasterData("method", f"{profile} does not allow {method}; it allows {allowed}")
+
+
+def check_lot(code: str) -> None:
+    """What can name a lot or a serial number, or WrongMasterData."""
+    _check_text("lot", code, LOT_MAX, needed=True)
+
+
+def lot_of_tag(tracking: str, method: str, epc: str, lot_code: str | None = None) -> str | None:
+    """The lot that a tag stands for: the one given; else, of an item whose pieces or lots must be told apart
+    (serial, or costed by what each cost itself), the piece that the tag itself names.
+
+    Raises WrongMasterData for a lot of an item that has none.
+    """
+    if tracking == "none":
+        if lot_code is not None:
+            raise WrongMasterData("lot", f"the item's lots are not told apart, got {lot_code!r}")
+        return None
+    if lot_code is None and (tracking == "serial" or method == "specific"):
+        return epc
+    return lot_code
+
+
 def check_gtin(gtin: str) -> None:
     """A GTIN-14 with its right check digit, or WrongMasterData."""
     if len(gtin) != 14 or not (gtin.isascii() and gtin.isdigit()):
@@ -184,6 +256,11 @@ def _check_currency(currency: str) -> None:
 def _check_quantity(column: str, qty_micro: int) -> None:
     if not 1 <= qty_micro <= QTY_MAX:
         raise WrongMasterData(column, f"expected more than 0, at most {QTY_MAX} × 10⁻⁶, got {qty_micro}")
+
+
+def _check_measure(column: str, milli: int | None, most: int) -> None:
+    if milli is not None and not 1 <= milli <= most:
+        raise WrongMasterData(column, f"expected more than 0, at most {most} × 10⁻³ a stock unit, got {milli}")
 
 
 def _check_text(column: str, text: str, longest: int, needed: bool = False) -> None:

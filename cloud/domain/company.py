@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cloud.domain.catalog import DEFAULT_METHOD, WrongMasterData, check_method
 from cloud.domain.currency import minor_digits
 from cloud.domain.ledger.charts import chart_of
 from protocols.wire.topics import GatewayAddress
@@ -16,8 +17,9 @@ from protocols.wire.topics import GatewayAddress
 LANES = 16  # ARCHITECTURE.md, "Lanes": one hash byte's low half chooses among them
 
 LocationKind = Literal[
-    "site", "zone", "bin", "clarification", "in_transit", "supplier", "customer", "production", "scrap", "world"
-]
+    "site", "zone", "bin", "clarification", "in_transit", "supplier", "customer", "production", "scrap", "world",
+    "work_order",
+]  # fmt: skip
 
 # A location, gate or item code: what fits a label, a column and a topic level, without surprises at its ends.
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{0,63}")
@@ -48,12 +50,13 @@ VIRTUAL_LOCATIONS = (
 
 @dataclass(frozen=True, slots=True)
 class CompanySettings:
-    """How a legal entity keeps its books; none of it may change once there are books.
+    """How a legal entity keeps its books; none of it but the default method may change once there are books.
 
-    code       its name in topics and on command lines
-    currency   ISO 4217
-    time_zone  IANA name; decides posting dates
-    profile    ASBE, IFRS or US_GAAP; decides the chart
+    code            its name in topics and on command lines
+    currency        ISO 4217
+    time_zone       IANA name; decides posting dates
+    profile         ASBE, IFRS or US_GAAP; decides the chart, and which costing methods are allowed
+    default_method  how items are costed that do not say it themselves
     """
 
     code: str
@@ -61,6 +64,7 @@ class CompanySettings:
     currency: str
     time_zone: str
     profile: str
+    default_method: str = DEFAULT_METHOD
 
     def __post_init__(self) -> None:
         GatewayAddress(self.code, "site", "gateway")  # a company's code is a level of every topic
@@ -68,6 +72,10 @@ class CompanySettings:
             raise WrongDescription(f"company {self.code}: expected a name, got none")
         minor_digits(self.currency)
         chart_of(self.profile)
+        try:
+            check_method(self.default_method, self.profile)
+        except WrongMasterData as error:
+            raise WrongDescription(f"company {self.code}: default method: {error.complaint}") from error
         try:
             ZoneInfo(self.time_zone)
         except (ZoneInfoNotFoundError, ValueError):

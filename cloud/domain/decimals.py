@@ -30,6 +30,11 @@ def micro_text(value: int, at_least: int = 0) -> str:
     return f"{whole}.{fraction}" if fraction else whole
 
 
+def scaled_text(value: int, digits: int) -> str:
+    """An integer of 10⁻ᵈⁱᵍⁱᵗˢ without trailing zeros: 12500 with three digits is "12.5"."""
+    return micro_text(value * 10 ** (MICRO_DIGITS - digits))
+
+
 def parse_scaled(text: str, digits: int) -> int:
     """A decimal text without sign as an integer of 10⁻ᵈⁱᵍⁱᵗˢ; never rounds. Raises NotADecimal."""
     match = _DECIMAL.fullmatch(text)

@@ -15,11 +15,13 @@ import numpy as np
 import psycopg
 
 from cloud.domain.batch import Company
+from cloud.domain.catalog import lot_of_tag
 from cloud.domain.crossing import Sighting, Verdict, walk
 from cloud.domain.ledger.chart import PHYSICAL_PLACES
 from cloud.domain.movement import MICRO, Crossing, Kind, MovementColumns, Outcome, Tag, derived_id
 from cloud.domain.observation import Observed
 from cloud.flows.book_movements import NONE
+from cloud.store.master import put_lots
 from cloud.store.sql import statement
 from protocols.epc.sgtin import gtin_of
 
@@ -113,6 +115,7 @@ class _Known:
     to_id: int
     party: int
     document: str
+    lot: int
     gateway: int
     epoch: uuid.UUID
     seq: int
@@ -139,7 +142,17 @@ class _Move:
     epoch: uuid.UUID
     seq: int
     corrects: uuid.UUID | None
+    lot: int
     source_row: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Contents:
+    """What a tag stands for: so much of an item, of a lot (lot_id or 0)."""
+
+    item: int
+    qty: int
+    lot: int
 
 
 @dataclass(slots=True)
@@ -149,6 +162,7 @@ class _Tag:
     epc: str
     item: int
     qty: int
+    lot: int
     area: int | None
     location: int | None
     since_us: int | None = None
@@ -227,18 +241,35 @@ class _Resolution:
 
     # ── What is known of the tags ──
 
-    def _items(self, epcs: list[str]) -> dict[str, tuple[int, int]]:
-        """(item, quantity) by EPC: from the registry, else by the GTIN that the tag carries."""
+    def _items(self, epcs: list[str]) -> dict[str, _Contents]:
+        """What each tag stands for: by the registry, else by the GTIN that it carries."""
         # Taken before anything is read: a tag that is new has no row that could be locked.
         self._cursor.execute(statement("observed", "lock_epcs"), self._where | {"epcs": epcs})
         rows = self._cursor.execute(statement("observed", "tags"), self._where | {"epcs": epcs})
-        found = {epc: (item, qty) for epc, item, qty in rows}
+        found = {epc: _Contents(*contents) for epc, *contents in rows}
         gtins = {epc: gtin for epc in epcs if epc not in found and (gtin := gtin_of(epc)) is not None}
         if gtins:
             where = self._where | {"gtins": sorted(set(gtins.values()))}
-            by_gtin: dict[str, int] = dict(self._cursor.execute(statement("observed", "gtins"), where).fetchall())
-            found |= {epc: (by_gtin[gtin], MICRO) for epc, gtin in gtins.items() if gtin in by_gtin}
+            items = {row[0]: row[1:] for row in self._cursor.execute(statement("observed", "gtins"), where)}
+            found |= self._pieces({epc: items[gtin] for epc, gtin in gtins.items() if gtin in items})
         return found
+
+    def _pieces(self, items: dict[str, tuple[int, str, str]]) -> dict[str, _Contents]:
+        """One piece each of (item, tracking, method) by EPC; where pieces are told apart, the EPC is its lot."""
+        lots = {
+            epc: code
+            for epc, (_, tracking, method) in items.items()
+            if (code := lot_of_tag(tracking, method, epc)) is not None
+        }
+        numbers = put_lots(
+            self._cursor.connection,
+            self._company.company_id,
+            [(items[epc][0], code) for epc, code in lots.items()],
+        )
+        return {
+            epc: _Contents(item, MICRO, numbers[item, lots[epc]] if epc in lots else 0)
+            for epc, (item, *_) in items.items()
+        }
 
     def _unregistered_outcome(self, row: int) -> Outcome:
         crossing = self._observed[row].direction
@@ -246,15 +277,13 @@ class _Resolution:
             return Outcome.TURNED_BACK
         return Outcome.UNDECIDED if crossing is Crossing.UNDECIDED else Outcome.UNREGISTERED
 
-    def _tags(
-        self, items: dict[str, tuple[int, int]], by_epc: dict[str, list[int]], again: set[str]
-    ) -> list[_Tag]:
+    def _tags(self, items: dict[str, _Contents], by_epc: dict[str, list[int]], again: set[str]) -> list[_Tag]:
         where = self._where | {"epcs": sorted(items)}
         places = {row[0]: row[1:] for row in self._cursor.execute(statement("observed", "lock_places"), where)}
         tags = []
-        for epc, (item, qty) in items.items():
+        for epc, contents in items.items():
             area, location, placed_us = places.get(epc, (None, None, None))
-            tag = _Tag(epc, item, qty, area, location)
+            tag = _Tag(epc, contents.item, contents.qty, contents.lot, area, location)
             tag.sightings = [self._new_sighting(row) for row in by_epc[epc]]
             if epc in again:
                 tag.since_us = -(2**62)
@@ -298,10 +327,10 @@ class _Resolution:
     def _add_known(self, tag: _Tag, row: tuple[Any, ...]) -> None:
         _, movement_id, occurred_us, gate_id, direction, confidence, _outcome, n, *terms = row
         gate = self._gates_by_id[gate_id]
-        kind, item, qty, from_id, to_id, party, document, gateway, epoch, seq = terms
+        kind, item, qty, from_id, to_id, party, document, lot, gateway, epoch, seq = terms
         self._known.append(
             _Known(movement_id, n, kind or 0, item or 0, qty or 0, from_id or 0, to_id or 0, party or 0,
-                   document or "", gateway, epoch, seq)
+                   document or "", lot or 0, gateway, epoch, seq)
         )  # fmt: skip
         tag.sightings.append(
             Sighting(
@@ -357,7 +386,7 @@ class _Resolution:
                 document=match.document if match else "", price=match.price if match else NONE,
                 rate=match.rate if match else 1_000_000_000, value=NONE, occurred_us=sighting.occurred_us,
                 tags=tags, gateway=gateway, epoch=source.epoch, seq=source.seq,
-                corrects=source.movement_id if made else None,
+                corrects=source.movement_id if made else None, lot=tag.lot,
                 source_row=sighting.key if new is not None else NONE,
             )
         )  # fmt: skip
@@ -371,7 +400,7 @@ class _Resolution:
                 from_id=known.to_id, to_id=known.from_id, party=known.party, document=known.document, price=NONE,
                 rate=1_000_000_000, value=-values.get(known.movement_id, 0) or NONE,
                 occurred_us=sighting.occurred_us, tags=0, gateway=known.gateway, epoch=known.epoch,
-                seq=known.seq, corrects=known.movement_id, source_row=NONE,
+                seq=known.seq, corrects=known.movement_id, lot=known.lot, source_row=NONE,
             )
         )  # fmt: skip
 
@@ -502,7 +531,7 @@ def _columns(moves: list[_Move]) -> MovementColumns:
         seq=column("seq"),
         epoch=ids(move.epoch for move in moves),
         corrects=ids(move.corrects or nothing for move in moves),
-        lot=np.zeros(n, np.int64),
+        lot=column("lot"),
         original=np.zeros((n, 16), np.uint8),
         source_row=column("source_row"),
     )

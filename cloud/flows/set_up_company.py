@@ -2,7 +2,8 @@
 
 A new company gets the chart and posting rules of its profile, the virtual locations, and monthly periods
 from 24 months back to 24 ahead. What books depend on (currency, time zone, profile, the kind of a place)
-is refused when a later description says otherwise.
+is refused when a later description says otherwise. The default costing method may change: it is that of items
+that come later.
 """
 
 from collections.abc import Sequence
@@ -12,7 +13,7 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from cloud.domain.catalog import Item
+from cloud.domain.catalog import Item, WrongMasterData
 from cloud.domain.company import (
     VIRTUAL_LOCATIONS,
     CompanySettings,
@@ -52,6 +53,11 @@ class CompanyDescription:
         _refuse_twins("gateway", [f"{gateway.site}/{gateway.code}" for gateway in self.gateways])
         _refuse_twins("item", [item.code for item in self.items])
         _refuse_twins("item GTIN", [item.gtin for item in self.items if item.gtin is not None])
+        for item in self.items:
+            try:
+                item.decided(self.settings.default_method, self.settings.profile)
+            except WrongMasterData as error:
+                raise WrongDescription(f"item {item.code}: {error}") from error
 
 
 def set_up_company(connection: psycopg.Connection, settings: CompanySettings, today: date | None = None) -> int:
@@ -65,6 +71,8 @@ def set_up_company(connection: psycopg.Connection, settings: CompanySettings, to
     day = today or datetime.now(UTC).astimezone(ZoneInfo(settings.time_zone)).date()
     if found is not None:
         _refuse_other_books(found.settings, settings)
+        if found.settings.default_method != settings.default_method:
+            master.set_default_method(connection, found.company_id, settings.default_method)
         ensure_periods(connection, found.company_id, day, _shift(day, PERIODS_AHEAD))
         return found.company_id
     with connection.transaction():
@@ -140,7 +148,8 @@ def apply_description(
 
 
 def _refuse_other_books(books: CompanySettings, wanted: CompanySettings) -> None:
-    for name in (field.name for field in fields(CompanySettings) if field.name != "name"):
+    changeable = ("name", "default_method")
+    for name in (field.name for field in fields(CompanySettings) if field.name not in changeable):
         old, new = getattr(books, name), getattr(wanted, name)
         if old != new:
             raise CannotChange(f"company {books.code}: expected {name} {old} as its books are kept, got {new}")

@@ -8,6 +8,7 @@ An example with every key; what is optional says so:
     currency = "CNY"             # ISO 4217
     time_zone = "Asia/Shanghai"  # IANA
     profile = "ASBE"             # ASBE, IFRS or US_GAAP
+    default_method = "fifo"      # of items that do not say theirs; optional, else moving_average
 
     [[sites]]
     code = "MAIN"
@@ -32,7 +33,11 @@ An example with every key; what is optional says so:
     unit = "pcs"                 # optional, as are the following
     gtin = "09521141000014"
     item_class = "goods"         # or raw_material
-    method = "fifo"              # or moving_average
+    method = "fifo"              # or moving_average, standard, periodic_average, periodic_fifo, specific;
+                                 # under US_GAAP lifo and periodic_lifo, too
+    tracking = "lot"             # or serial, none
+    weight_g = "125.5"           # of one stock unit
+    volume_cm3 = "640"
 """
 
 import tomllib
@@ -42,9 +47,10 @@ from typing import Any
 
 import msgspec
 
-from cloud.domain.catalog import Item, WrongMasterData
+from cloud.domain.catalog import DEFAULT_METHOD, MILLI_DIGITS, Item, WrongMasterData
 from cloud.domain.company import CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
 from cloud.domain.currency import UnknownCurrency
+from cloud.domain.decimals import NotADecimal, parse_scaled
 from cloud.domain.ledger.charts import UnknownProfile
 from cloud.flows.set_up_company import CompanyDescription
 from protocols.wire.topics import WrongTopic
@@ -62,6 +68,7 @@ class _Company(msgspec.Struct, forbid_unknown_fields=True):
     currency: str
     time_zone: str
     profile: str
+    default_method: str = DEFAULT_METHOD
 
 
 class _Zone(msgspec.Struct, forbid_unknown_fields=True):
@@ -95,8 +102,11 @@ class _Item(msgspec.Struct, forbid_unknown_fields=True):
     unit: str = "pcs"
     gtin: str | None = None
     item_class: str = "goods"
-    method: str = "moving_average"
+    method: str | None = None
     provenance: str = ""
+    tracking: str | None = None
+    weight_g: str | int | None = None
+    volume_cm3: str | int | None = None
 
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
@@ -137,11 +147,17 @@ def read_items_file(path: Path) -> tuple[Item, ...]:
 def _items(items: Iterable[_Item], path: Path) -> tuple[Item, ...]:
     made = []
     for number, item in enumerate(items, start=1):
+        named = msgspec.structs.asdict(item) | {"provenance": item.provenance or path.name}
         try:
-            made.append(Item(**(msgspec.structs.asdict(item) | {"provenance": item.provenance or path.name})))
-        except WrongMasterData as error:
+            weight, volume = _milli(named.pop("weight_g")), _milli(named.pop("volume_cm3"))
+            made.append(Item(**named, weight_mg=weight, volume_mm3=volume))
+        except (WrongMasterData, NotADecimal) as error:
             raise WrongCompanyFile(f"{path}: item {number}, {item.code!r}: {error}") from error
     return tuple(made)
+
+
+def _milli(text: str | int | None) -> int | None:
+    return None if text is None else parse_scaled(str(text), MILLI_DIGITS)
 
 
 def _read(path: Path, form: type[Any]) -> Any:

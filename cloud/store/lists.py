@@ -31,6 +31,9 @@ class ItemRow:
     item_class: str
     method: str
     provenance: str
+    tracking: str
+    weight_mg: int | None
+    volume_mm3: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +74,7 @@ class TagRow:
     epc: str
     item: str
     qty_micro: int
+    lot: str | None
     bound_at: datetime
     location: str | None
     since_us: int | None
@@ -132,6 +136,7 @@ class BalanceRow:
     location_name: str
     location_kind: str
     qty_micro: int
+    lot: str | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,7 +196,7 @@ def find_item(connection: psycopg.Connection, company_id: int, code: str) -> Ite
 
 
 def add_item(connection: psycopg.Connection, company_id: int, item: Item) -> ItemRow:
-    """A new item. Raises psycopg.errors.UniqueViolation when its code or GTIN is taken."""
+    """A new item whose method is decided. Raises psycopg.errors.UniqueViolation when its code or GTIN is taken."""
     row = _one(
         connection,
         "add_item",
@@ -205,6 +210,9 @@ def add_item(connection: psycopg.Connection, company_id: int, item: Item) -> Ite
         item_class=item.item_class,
         method=item.method,
         provenance=item.provenance,
+        tracking=item.tracking,
+        weight=item.weight_mg,
+        volume=item.volume_mm3,
     )
     assert row is not None  # noqa: S101  INSERT … RETURNING without a conflict clause
     return row

@@ -10,7 +10,16 @@ from datetime import date, datetime
 
 import psycopg
 
-from cloud.domain.catalog import PARTY_OF_KIND, BoundTag, Expectation, Item, Party, PartyKind
+from cloud.domain.catalog import (
+    PARTY_OF_KIND,
+    BoundTag,
+    Expectation,
+    Item,
+    Party,
+    PartyKind,
+    WrongMasterData,
+    lot_of_tag,
+)
 from cloud.domain.company import CompanySettings, Gate, LocationKind
 from cloud.domain.ledger.charts import Account
 from cloud.domain.ledger.posting import PostingRule
@@ -71,8 +80,8 @@ def find_company(connection: psycopg.Connection, code: str) -> StoredCompany | N
     row = connection.execute(statement("master", "company_by_code"), {"code": code}).fetchone()
     if row is None:
         return None
-    company_id, code, name, currency, _, time_zone, profile = row
-    return StoredCompany(company_id, CompanySettings(code, name, currency, time_zone, profile))
+    company_id, code, name, currency, _, time_zone, profile, method = row
+    return StoredCompany(company_id, CompanySettings(code, name, currency, time_zone, profile, method))
 
 
 def add_company(connection: psycopg.Connection, settings: CompanySettings) -> int:
@@ -87,8 +96,14 @@ def add_company(connection: psycopg.Connection, settings: CompanySettings) -> in
             "minor_digits": settings.minor_digits,
             "time_zone": settings.time_zone,
             "profile": settings.profile,
+            "default_method": settings.default_method,
         },
     )
+
+
+def set_default_method(connection: psycopg.Connection, company_id: int, method: str) -> None:
+    """How items are costed that come from now on and do not say it themselves."""
+    connection.execute(statement("master", "set_default_method"), {"company": company_id, "method": method})
 
 
 def add_chart(
@@ -234,14 +249,45 @@ def item_ids(connection: psycopg.Connection, company_id: int) -> dict[str, int]:
     return dict(connection.execute(statement("master", "items"), {"company": company_id}).fetchall())
 
 
+def decide_methods(
+    connection: psycopg.Connection, company_id: int, items: Sequence[Item]
+) -> list[Item | WrongMasterData]:
+    """The items with method and tracking filled in, from what they are or the company's default.
+
+    In the place of an item that cannot be under the company's accounting profile stands the reason.
+    """
+    rows = connection.execute(
+        statement("master", "methods_of"), {"company": company_id, "codes": [item.code for item in items]}
+    ).fetchall()
+    if not rows:
+        raise UnknownCode(f"no company {company_id}")
+    default, profile = rows[0][:2]
+    old = {code: (method, tracking) for _, _, code, method, tracking in rows}
+    decided: list[Item | WrongMasterData] = []
+    for item in items:
+        try:
+            decided.append(item.decided(default, profile, old.get(item.code)))
+        except WrongMasterData as error:
+            decided.append(error)
+    return decided
+
+
 def item_conflicts(connection: psycopg.Connection, company_id: int, items: Sequence[Item]) -> list[ItemConflict]:
-    """What putting `items` would change although it must not."""
+    """What putting `items` would change although it must not; None changes nothing."""
     rows = connection.execute(statement("master", "item_conflicts"), _item_columns(company_id, items))
     return [ItemConflict(*row) for row in rows]
 
 
 def put_items(connection: psycopg.Connection, company_id: int, items: Sequence[Item]) -> dict[str, int]:
-    """Add or change items by code; the item_id of every item of the company. Raises CannotChange."""
+    """Add or change items by code; the item_id of every item of the company.
+
+    Raises CannotChange; WrongMasterData where the company's profile forbids an item's method.
+    """
+    decided = decide_methods(connection, company_id, items)
+    items = [item for item in decided if isinstance(item, Item)]
+    for wrong in decided:
+        if isinstance(wrong, WrongMasterData):
+            raise wrong
     if conflicts := item_conflicts(connection, company_id, items):
         first = conflicts[0]
         raise CannotChange(_sentence(first))
@@ -271,27 +317,57 @@ def _item_columns(company_id: int, items: Sequence[Item]) -> dict[str, object]:
         "item_class": [item.item_class for item in items],
         "method": [item.method for item in items],
         "provenance": [item.provenance for item in items],
+        "tracking": [item.tracking for item in items],
+        "weight": [item.weight_mg for item in items],
+        "volume": [item.volume_mm3 for item in items],
     }
 
 
+def put_lots(
+    connection: psycopg.Connection, company_id: int, lots: Sequence[tuple[int, str]]
+) -> dict[tuple[int, str], int]:
+    """Add lots that are missing; the lot_id of each by (item_id, code). Raises psycopg.errors.ForeignKeyViolation."""
+    if not lots:
+        return {}
+    columns = {"company": company_id, "item": [item for item, _ in lots], "code": [code for _, code in lots]}
+    connection.execute(statement("master", "put_lots"), columns)
+    rows = connection.execute(statement("master", "lots"), columns)
+    return {(item, code): lot_id for item, code, lot_id in rows}
+
+
 def put_tags(connection: psycopg.Connection, company_id: int, tags: Sequence[BoundTag]) -> None:
-    """Bind EPCs to items. Raises UnknownCode; CannotChange where an EPC is bound to another item."""
-    known = item_ids(connection, company_id)
+    """Bind EPCs to items, and to their lots. A tag of a serial item names a piece of its own where no lot is given.
+
+    Raises UnknownCode; WrongMasterData; CannotChange where an EPC is bound to another item or lot.
+    """
+    codes = sorted({tag.item_code for tag in tags})
+    rows = connection.execute(statement("master", "trackings"), {"company": company_id, "codes": codes})
+    known = {code: rest for code, *rest in rows}
+    lots: list[str | None] = []
     for tag in tags:
         if tag.item_code not in known:
             raise UnknownCode(f"tag {tag.epc}: the company has no item {tag.item_code!r}")
+        _, tracking, method = known[tag.item_code]
+        lots.append(lot_of_tag(tracking, method, tag.epc, tag.lot_code))
+    items = [known[tag.item_code][0] for tag in tags]
+    numbers = put_lots(
+        connection, company_id, [(item, lot) for item, lot in zip(items, lots, strict=True) if lot is not None]
+    )
     rows = connection.execute(
         statement("master", "put_tags"),
         {
             "company": company_id,
             "epc": [tag.epc for tag in tags],
-            "item": [known[tag.item_code] for tag in tags],
+            "item": items,
             "qty": [tag.qty_micro for tag in tags],
+            "lot": [None if lot is None else numbers[item, lot] for item, lot in zip(items, lots, strict=True)],
         },
     )
     bound = {row[0] for row in rows}
     if other := next((tag for tag in tags if tag.epc not in bound), None):
-        raise CannotChange(f"tag {other.epc} is bound to another item than {other.item_code}")
+        raise CannotChange(
+            f"tag {other.epc} is bound to another item than {other.item_code}, or to another lot of it"
+        )
 
 
 # ── Expectations ────────────────────────────────────────────────────────────────────────────────────

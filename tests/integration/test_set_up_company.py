@@ -194,6 +194,72 @@ def test_an_item_that_has_moved_keeps_its_method_and_may_change_its_name(connect
     ]
 
 
+US = CompanySettings("us-1", "Company One", "USD", "America/Chicago", "US_GAAP", default_method="lifo")
+
+
+def _methods(connection: psycopg.Connection) -> dict[str, tuple[str, str]]:
+    rows = connection.execute("SELECT code, method, tracking FROM items ORDER BY code").fetchall()
+    return {code: (method, tracking) for code, method, tracking in rows}
+
+
+def test_an_item_without_a_method_takes_its_companys_and_keeps_it(connection: psycopg.Connection) -> None:
+    items = (
+        Item("A", "茶"),
+        Item("B", "杯", method="specific"),
+        Item("C", "壶", method="standard", tracking="lot"),
+    )
+    company_id = apply_description(connection, CompanyDescription(US, items=items))
+    assert _methods(connection) == {"A": ("lifo", "none"), "B": ("specific", "serial"), "C": ("standard", "lot")}
+    set_up_company(connection, replace(US, default_method="fifo"))
+    master.put_items(connection, company_id, [*(replace(item, method=None) for item in items), Item("D", "盘")])
+    assert _methods(connection) == {
+        "A": ("lifo", "none"), "B": ("specific", "serial"), "C": ("standard", "lot"), "D": ("fifo", "none"),
+    }  # fmt: skip
+
+
+def test_what_an_item_weighs_is_kept(connection: psycopg.Connection) -> None:
+    company_id = set_up_company(connection, CN)
+    master.put_items(connection, company_id, [Item("A", "茶", weight_mg=125_500, volume_mm3=640_000)])
+    assert connection.execute("SELECT weight_mg, volume_mm3 FROM items").fetchall() == [(125_500, 640_000)]
+
+
+@pytest.mark.parametrize("profile", ["ASBE", "IFRS"])
+@pytest.mark.parametrize("method", ["lifo", "periodic_lifo"])
+def test_last_in_first_out_is_refused_where_the_profile_forbids_it(
+    connection: psycopg.Connection, profile: str, method: str
+) -> None:
+    settings = replace(CN, profile=profile)
+    with pytest.raises(WrongDescription, match=f"default method: {profile} does not allow {method}"):
+        replace(settings, default_method=method)
+    with pytest.raises(WrongDescription, match=f"item A: method: {profile} does not allow {method}; it allows"):
+        CompanyDescription(settings, items=(Item("A", "茶", method=method),))
+    company_id = set_up_company(connection, settings)
+    with pytest.raises(WrongMasterData, match=f"{profile} does not allow {method}") as refused:
+        master.put_items(connection, company_id, [Item("A", "茶", method=method)])
+    assert refused.value.column == "method"
+    # And whoever comes by another way is refused by the database.
+    for statement in (
+        "INSERT INTO items (company_id, code, method) VALUES (%s, 'A', %s)",
+        "UPDATE companies SET default_method = %s WHERE company_id = %s",
+    ):
+        values = (company_id, method) if statement.startswith("INSERT") else (method, company_id)
+        with (
+            pytest.raises(
+                psycopg.DatabaseError, match=f"{method} is not allowed under accounting profile"
+            ) as error,
+            connection.transaction(),
+        ):
+            connection.execute(statement, values)
+        assert error.value.sqlstate == "TG006"
+
+
+def test_a_company_with_lifo_items_cannot_take_a_profile_that_forbids_them(connection: psycopg.Connection) -> None:
+    apply_description(connection, CompanyDescription(US, items=(Item("A", "茶"),)))
+    connection.execute("UPDATE companies SET default_method = 'fifo'")
+    with pytest.raises(psycopg.DatabaseError, match="method lifo is not allowed under accounting profile IFRS"):
+        connection.execute("UPDATE companies SET profile = 'IFRS'")
+
+
 def test_two_items_may_exchange_their_gtins_in_one_import(connection: psycopg.Connection) -> None:
     one, two = "09524000000019", "09524000000026"
     company_id = apply_description(connection, replace(DESCRIPTION, items=()))
@@ -214,6 +280,37 @@ def test_a_tag_is_bound_once_and_never_quietly_to_another_item(connection: psyco
         master.put_tags(connection, company_id, [BoundTag(epc, "B", 1_000_000)])
     with pytest.raises(UnknownCode, match="no item 'Z'"):
         master.put_tags(connection, company_id, [BoundTag("E280", "Z", 1_000_000)])
+
+
+def test_a_tag_is_bound_to_its_lot_and_a_serial_items_tag_is_a_lot_of_its_own(
+    connection: psycopg.Connection,
+) -> None:
+    items = (Item("A", "茶", tracking="lot"), Item("B", "表", method="specific"), Item("C", "杯"))
+    company_id = apply_description(connection, CompanyDescription(CN, items=items))
+    tags = [
+        BoundTag("E280", "A", 1_000_000, "2026-11"), BoundTag("E281", "A", 1_000_000, "2026-11"),
+        BoundTag("E282", "A", 1_000_000), BoundTag("E283", "B", 1_000_000), BoundTag("E284", "B", 1_000_000, "SN-9"),
+    ]  # fmt: skip
+    master.put_tags(connection, company_id, tags)
+    master.put_tags(connection, company_id, tags)
+    bound = connection.execute(
+        "SELECT t.epc, l.code FROM tags t LEFT JOIN lots l USING (company_id, lot_id, item_id) ORDER BY epc"
+    ).fetchall()
+    assert bound == [
+        ("E280", "2026-11"), ("E281", "2026-11"), ("E282", None), ("E283", "E283"), ("E284", "SN-9"),
+    ]  # fmt: skip
+    assert connection.execute("SELECT count(*) FROM lots").fetchall() == [(3,)]
+    with pytest.raises(CannotChange, match="tag E280 is bound to another item than A, or to another lot of it"):
+        master.put_tags(connection, company_id, [BoundTag("E280", "A", 1_000_000, "2026-12")])
+    with pytest.raises(WrongMasterData, match="the item's lots are not told apart, got '7'"):
+        master.put_tags(connection, company_id, [BoundTag("E285", "C", 1_000_000, "7")])
+
+
+def test_an_item_that_has_moved_keeps_its_tracking(connection: psycopg.Connection) -> None:
+    company_id = apply_description(connection, DESCRIPTION)
+    _move(connection, company_id, "B")
+    with pytest.raises(CannotChange, match="item B has moved already: expected tracking none"):
+        master.put_items(connection, company_id, [Item("B", name_en="Mug", tracking="serial")])
 
 
 def _expectation(**change: Any) -> Expectation:

@@ -1,20 +1,25 @@
 -- items --
 -- Items by code.
-SELECT item_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance FROM items
+SELECT item_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance, tracking,
+       weight_mg, volume_mm3
+  FROM items
  WHERE company_id = %(company)s AND code > %(after)s AND (%(gtin)s::text IS NULL OR gtin = %(gtin)s)
  ORDER BY code LIMIT %(limit)s
 
 -- item --
 -- One item by its code.
-SELECT item_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance FROM items
+SELECT item_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance, tracking,
+       weight_mg, volume_mm3
+  FROM items
  WHERE company_id = %(company)s AND code = %(code)s
 
 -- add_item --
 -- A code or GTIN that is taken raises a unique violation, which names the constraint.
-INSERT INTO items (company_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance)
+INSERT INTO items (company_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance, tracking,
+                   weight_mg, volume_mm3)
 VALUES (%(company)s, %(code)s, %(name_zh)s, %(name_en)s, %(unit)s, %(gtin)s, %(item_class)s, %(method)s,
-        %(provenance)s)
-RETURNING item_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance
+        %(provenance)s, %(tracking)s, %(weight)s, %(volume)s)
+RETURNING item_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance, tracking, weight_mg, volume_mm3
 
 -- locations --
 -- Locations by code, with the codes of the site and the parent.
@@ -59,19 +64,23 @@ RETURNING party_id, code, name, kind
 
 -- tags --
 -- Registered tags by EPC, and where each is.
-SELECT t.epc, i.code AS item, t.qty_micro, t.bound_at, l.code AS location, p.occurred_us AS since_us
+SELECT t.epc, i.code AS item, t.qty_micro, o.code AS lot, t.bound_at, l.code AS location,
+       p.occurred_us AS since_us
   FROM tags t JOIN items i USING (company_id, item_id)
   LEFT JOIN places p USING (company_id, epc)
   LEFT JOIN locations l ON l.company_id = p.company_id AND l.location_id = p.location_id
+  LEFT JOIN lots o ON o.company_id = t.company_id AND o.lot_id = t.lot_id
  WHERE t.company_id = %(company)s AND t.epc > %(after)s AND (%(item)s::text IS NULL OR i.code = %(item)s)
  ORDER BY t.epc LIMIT %(limit)s
 
 -- tag --
 -- One tag by its EPC, and where it is.
-SELECT t.epc, i.code AS item, t.qty_micro, t.bound_at, l.code AS location, p.occurred_us AS since_us
+SELECT t.epc, i.code AS item, t.qty_micro, o.code AS lot, t.bound_at, l.code AS location,
+       p.occurred_us AS since_us
   FROM tags t JOIN items i USING (company_id, item_id)
   LEFT JOIN places p USING (company_id, epc)
   LEFT JOIN locations l ON l.company_id = p.company_id AND l.location_id = p.location_id
+  LEFT JOIN lots o ON o.company_id = t.company_id AND o.lot_id = t.lot_id
  WHERE t.company_id = %(company)s AND t.epc = %(epc)s
 
 -- gates --
@@ -102,10 +111,11 @@ SELECT number, name_zh, name_en, role, is_control, debit, credit, balance FROM a
 -- balances --
 -- What is not zero, item by item.
 SELECT b.item_id, b.location_id, b.lot_id, b.status, i.code AS item, i.name_zh, i.name_en, i.unit,
-       l.code AS location, l.name AS location_name, l.kind AS location_kind, b.qty_micro
+       l.code AS location, l.name AS location_name, l.kind AS location_kind, b.qty_micro, o.code AS lot
   FROM balances b
   JOIN items i USING (company_id, item_id)
   JOIN locations l ON l.company_id = b.company_id AND l.location_id = b.location_id
+  LEFT JOIN lots o ON o.company_id = b.company_id AND o.lot_id = b.lot_id
  WHERE b.company_id = %(company)s AND b.qty_micro <> 0
    AND (b.item_id, b.location_id, b.lot_id, b.status)
        > (%(item_id)s::integer, %(location_id)s::integer, %(lot_id)s::integer, %(status)s::smallint)

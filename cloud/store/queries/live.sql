@@ -8,7 +8,7 @@ SELECT (SELECT count(*) FROM open_observations o WHERE o.company_id = %(company)
        (SELECT count(*) FROM quarantine q WHERE q.company_id = %(company)s
            AND NOT EXISTS (SELECT FROM quarantine_resolutions r
                             WHERE r.company_id = q.company_id AND r.quarantine_id = q.quarantine_id)) AS quarantine,
-       (SELECT count(*) FROM balances b JOIN locations l USING (company_id, location_id)
+       (SELECT count(DISTINCT (b.item_id, b.location_id)) FROM balances b JOIN locations l USING (company_id, location_id)
          WHERE b.company_id = %(company)s AND l.kind = 'clarification' AND b.qty_micro <> 0) AS clarification_items,
        (SELECT coalesce(sum(a.balance), 0)::bigint FROM account_balances a
          WHERE a.company_id = %(company)s AND a.role = 'clarification') AS clarification_amount,
@@ -45,12 +45,13 @@ SELECT w.epc, i.code, i.name_zh, i.name_en
 -- Stock where people look for it; the places beyond the company's walls are left out. `total` counts all.
 SELECT i.code AS item, i.name_zh AS item_zh, i.name_en AS item_en, i.unit, l.code AS location,
        l.name AS location_name, l.kind AS location_kind, b.qty_micro, count(*) OVER () AS total
-  FROM balances b
+  FROM (SELECT company_id, item_id, location_id, sum(qty_micro)::bigint AS qty_micro FROM balances
+         WHERE company_id = %(company)s GROUP BY 1, 2, 3) b
   JOIN items i USING (company_id, item_id)
   JOIN locations l ON l.company_id = b.company_id AND l.location_id = b.location_id
  WHERE b.company_id = %(company)s AND b.qty_micro <> 0
    AND l.kind IN ('site', 'zone', 'bin', 'clarification', 'in_transit', 'production')
- ORDER BY i.code, l.code, b.lot_id, b.status LIMIT %(limit)s
+ ORDER BY i.code, l.code LIMIT %(limit)s
 
 -- pools --
 -- The cost pools that moved last and hold something, or have posted something.

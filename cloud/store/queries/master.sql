@@ -1,12 +1,24 @@
 -- company_by_code --
 -- Who this is, and how its books are kept.
-SELECT company_id, code, name, currency, minor_digits, time_zone, profile FROM companies WHERE code = %(code)s
+SELECT company_id, code, name, currency, minor_digits, time_zone, profile, default_method
+  FROM companies WHERE code = %(code)s
 
 -- add_company --
 -- Nothing of it may change afterwards: the books depend on it.
-INSERT INTO companies (code, name, currency, minor_digits, time_zone, profile)
-VALUES (%(code)s, %(name)s, %(currency)s, %(minor_digits)s, %(time_zone)s, %(profile)s)
+INSERT INTO companies (code, name, currency, minor_digits, time_zone, profile, default_method)
+VALUES (%(code)s, %(name)s, %(currency)s, %(minor_digits)s, %(time_zone)s, %(profile)s, %(default_method)s)
 RETURNING company_id
+
+-- set_default_method --
+-- For items that come later; those that are there keep theirs.
+UPDATE companies SET default_method = %(method)s WHERE company_id = %(company)s
+
+-- methods_of --
+-- What decides the methods of items: the company's default and profile, and what its items have now.
+SELECT c.default_method, c.profile, i.code, i.method, i.tracking
+  FROM companies c
+  LEFT JOIN items i ON i.company_id = c.company_id AND i.code = ANY(%(codes)s)
+ WHERE c.company_id = %(company)s
 
 -- add_accounts --
 -- The chart, in the order of its numbers.
@@ -88,16 +100,17 @@ SELECT kind, code, party_id FROM parties WHERE company_id = %(company)s
 SELECT code, item_id FROM items WHERE company_id = %(company)s
 
 -- item_conflicts --
--- What an import must not change silently: unit, class or method of an item that has moved, and a GTIN that
--- is another item's. One row a conflict, oldest code first.
+-- What an import must not change silently: unit, class, method or tracking of an item that has moved, and a GTIN
+-- that is another item's. One row a conflict, oldest code first.
 SELECT n.code, c.column_name, c.old, c.new
-  FROM unnest(%(code)s::text[], %(unit)s::text[], %(gtin)s::text[], %(item_class)s::text[], %(method)s::text[])
-       n (code, unit, gtin, item_class, method)
+  FROM unnest(%(code)s::text[], %(unit)s::text[], %(gtin)s::text[], %(item_class)s::text[], %(method)s::text[],
+              %(tracking)s::text[]) n (code, unit, gtin, item_class, method, tracking)
   LEFT JOIN items i ON i.company_id = %(company)s AND i.code = n.code
   LEFT JOIN items g ON g.company_id = %(company)s AND g.gtin = n.gtin AND g.code <> n.code
        AND g.code <> ALL(%(code)s::text[])
  CROSS JOIN LATERAL (VALUES ('unit', i.unit, n.unit), ('item_class', i.item_class, n.item_class),
-                            ('method', i.method, n.method), ('gtin', g.code, n.gtin))
+                            ('method', i.method, n.method), ('tracking', i.tracking, n.tracking),
+                            ('gtin', g.code, n.gtin))
        c (column_name, old, new)
  WHERE c.old <> c.new
    AND (c.column_name = 'gtin' OR EXISTS (SELECT 1 FROM movements m
@@ -112,20 +125,42 @@ UPDATE items i SET gtin = NULL
 
 -- put_items --
 -- In order of code, so that two imports cannot deadlock.
-INSERT INTO items (company_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance)
+INSERT INTO items (company_id, code, name_zh, name_en, unit, gtin, item_class, method, provenance, tracking,
+                   weight_mg, volume_mm3)
 SELECT %(company)s, * FROM unnest(%(code)s::text[], %(name_zh)s::text[], %(name_en)s::text[], %(unit)s::text[],
                                   %(gtin)s::text[], %(item_class)s::text[], %(method)s::text[],
-                                  %(provenance)s::text[]) ORDER BY 2
+                                  %(provenance)s::text[], %(tracking)s::text[], %(weight)s::bigint[],
+                                  %(volume)s::bigint[]) ORDER BY 2
 ON CONFLICT (company_id, code) DO UPDATE
    SET name_zh = excluded.name_zh, name_en = excluded.name_en, unit = excluded.unit, gtin = excluded.gtin,
-       item_class = excluded.item_class, method = excluded.method, provenance = excluded.provenance
+       item_class = excluded.item_class, method = excluded.method, provenance = excluded.provenance,
+       tracking = excluded.tracking, weight_mg = excluded.weight_mg, volume_mm3 = excluded.volume_mm3
+
+-- put_lots --
+-- In order of the key, so that two writers cannot deadlock.
+INSERT INTO lots (company_id, item_id, code)
+SELECT DISTINCT %(company)s::integer, item, lot FROM unnest(%(item)s::integer[], %(code)s::text[]) n (item, lot)
+ ORDER BY 2, 3
+ON CONFLICT (company_id, item_id, code) DO NOTHING
+
+-- lots --
+-- The numbers of these lots.
+SELECT l.item_id, l.code, l.lot_id
+  FROM (SELECT DISTINCT item, lot FROM unnest(%(item)s::integer[], %(code)s::text[]) n (item, lot)) n
+  JOIN lots l ON l.company_id = %(company)s AND l.item_id = n.item AND l.code = n.lot
+
+-- trackings --
+-- How closely items are told apart.
+SELECT code, item_id, tracking, method FROM items WHERE company_id = %(company)s AND code = ANY(%(codes)s)
 
 -- put_tags --
--- Binding a tag again to the same item may change its quantity; another item changes nothing, and the
+-- Binding a tag again to the same item may change its quantity; another item or lot changes nothing, and the
 -- caller sees it by the missing row.
-INSERT INTO tags (company_id, epc, item_id, qty_micro)
-SELECT %(company)s, * FROM unnest(%(epc)s::text[], %(item)s::integer[], %(qty)s::bigint[]) ORDER BY 2
-ON CONFLICT (company_id, epc) DO UPDATE SET qty_micro = excluded.qty_micro WHERE tags.item_id = excluded.item_id
+INSERT INTO tags (company_id, epc, item_id, qty_micro, lot_id)
+SELECT %(company)s, * FROM unnest(%(epc)s::text[], %(item)s::integer[], %(qty)s::bigint[], %(lot)s::integer[])
+ ORDER BY 2
+ON CONFLICT (company_id, epc) DO UPDATE SET qty_micro = excluded.qty_micro
+ WHERE tags.item_id = excluded.item_id AND tags.lot_id IS NOT DISTINCT FROM excluded.lot_id
 RETURNING epc
 
 -- add_expectations --

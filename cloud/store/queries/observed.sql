@@ -16,11 +16,11 @@ SELECT kind, coalesce(site_id, 0), min(location_id) FROM locations
 
 -- tags --
 -- Registered tags among these.
-SELECT epc, item_id, qty_micro FROM tags WHERE company_id = %(company)s AND epc = ANY(%(epcs)s)
+SELECT epc, item_id, qty_micro, coalesce(lot_id, 0) FROM tags WHERE company_id = %(company)s AND epc = ANY(%(epcs)s)
 
 -- gtins --
 -- Items by GTIN, for tags that carry one and are not registered themselves.
-SELECT gtin, item_id FROM items WHERE company_id = %(company)s AND gtin = ANY(%(gtins)s)
+SELECT gtin, item_id, tracking, method FROM items WHERE company_id = %(company)s AND gtin = ANY(%(gtins)s)
 
 -- lock_places --
 -- Where these tags are; locked in order, so that two gateways that see one tag come one after the other.
@@ -40,12 +40,13 @@ SELECT pg_advisory_xact_lock(hashtextextended('tags/' || %(company)s || '/' || b
 -- so that each has an index of its own.
 SELECT o.epc, o.movement_id, o.occurred_us, o.gate_id, o.direction, o.confidence, o.outcome,
        m.n + c.n, m.kind, m.item_id, m.qty_micro, m.from_id, m.to_id, m.party_id, m.document,
-       o.gateway_id, o.epoch, o.seq
+       m.lot_id, o.gateway_id, o.epoch, o.seq
   FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
   JOIN observations o ON o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us >= q.since_us
   CROSS JOIN LATERAL (
       SELECT count(*) AS n, min(kind) AS kind, min(item_id) AS item_id, min(qty_micro) AS qty_micro,
-             min(from_id) AS from_id, min(to_id) AS to_id, min(party_id) AS party_id, min(document) AS document
+             min(from_id) AS from_id, min(to_id) AS to_id, min(party_id) AS party_id, min(document) AS document,
+             min(lot_id) AS lot_id
         FROM movements m WHERE m.company_id = %(company)s AND m.movement_id = o.movement_id) m
   CROSS JOIN LATERAL (
       SELECT count(*) AS n FROM movements c WHERE c.company_id = %(company)s AND c.corrects = o.movement_id) c
@@ -113,10 +114,16 @@ DELETE FROM open_observations WHERE company_id = %(company)s AND epc = %(epc)s
 
 -- bind_tag --
 -- A tag says which item it is and how much of it. One that is bound stays as it is: its movements were booked so.
-INSERT INTO tags (company_id, epc, item_id, qty_micro) VALUES (%(company)s, %(epc)s, %(item)s, %(qty)s)
+INSERT INTO tags (company_id, epc, item_id, qty_micro, lot_id)
+VALUES (%(company)s, %(epc)s, %(item)s, %(qty)s, %(lot)s)
 ON CONFLICT (company_id, epc) DO NOTHING
 
 -- bound_tag --
 -- What a tag is bound to.
-SELECT t.item_id, t.qty_micro, i.code FROM tags t JOIN items i USING (company_id, item_id)
+SELECT t.item_id, t.qty_micro, t.lot_id, i.code, l.code
+  FROM tags t JOIN items i USING (company_id, item_id) LEFT JOIN lots l USING (company_id, lot_id)
  WHERE t.company_id = %(company)s AND t.epc = %(epc)s
+
+-- tracking --
+-- How closely an item is told apart.
+SELECT tracking, method FROM items WHERE company_id = %(company)s AND item_id = %(item)s

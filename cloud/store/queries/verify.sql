@@ -37,15 +37,16 @@ SELECT c.code || '/' || g.site || '/' || g.code || ' ' || left(l.epoch::text, 8)
  ORDER BY l.recorded_at
 
 -- balances --
--- Promise 2: quantities by item and location against the sum of movements.
+-- Promise 2: quantities by item, location and lot against the sum of movements.
 SELECT count(*), coalesce(sum(abs(difference)), 0) FROM (
     SELECT coalesce(b.qty_micro, 0) - coalesce(m.qty, 0) AS difference
-      FROM (SELECT company_id, item_id, location_id, sum(qty_micro) AS qty_micro FROM balances GROUP BY 1, 2, 3) b
-      FULL JOIN (SELECT company_id, item_id, location_id, sum(qty) AS qty FROM (
-                     SELECT company_id, item_id, to_id AS location_id, qty_micro AS qty FROM movements
+      FROM (SELECT company_id, item_id, location_id, lot_id, sum(qty_micro) AS qty_micro
+              FROM balances GROUP BY 1, 2, 3, 4) b
+      FULL JOIN (SELECT company_id, item_id, location_id, lot_id, sum(qty) AS qty FROM (
+                     SELECT company_id, item_id, to_id AS location_id, lot_id, qty_micro AS qty FROM movements
                       UNION ALL
-                     SELECT company_id, item_id, from_id, -qty_micro FROM movements) legs GROUP BY 1, 2, 3) m
-           USING (company_id, item_id, location_id)) d
+                     SELECT company_id, item_id, from_id, lot_id, -qty_micro FROM movements) legs GROUP BY 1, 2, 3, 4) m
+           USING (company_id, item_id, location_id, lot_id)) d
  WHERE difference <> 0
 
 -- pools --

@@ -70,6 +70,31 @@ def test_items_are_added_and_changed_by_code(connection: psycopg.Connection, tmp
     ]
 
 
+def test_methods_lots_and_weights_come_with_the_file_and_an_empty_method_is_the_companys(
+    connection: psycopg.Connection, tmp_path: Path
+) -> None:
+    connection.execute("UPDATE companies SET default_method = 'periodic_average'")
+    text = (
+        "code,name_en,method,tracking,weight_g,volume_cm3\nA,A,,,125.5,\nB,B,specific,,,640\nC,C,standard,lot,,\n"
+    )
+    import_items(connection, _file(tmp_path, text), "cn")
+    rows = connection.execute("SELECT code, method, tracking, weight_mg, volume_mm3 FROM items ORDER BY code")
+    assert rows.fetchall() == [
+        ("A", "periodic_average", "none", 125_500, None), ("B", "specific", "serial", None, 640_000),
+        ("C", "standard", "lot", None, None),
+    ]  # fmt: skip
+
+
+def test_a_method_that_the_profile_forbids_is_refused_by_line(
+    connection: psycopg.Connection, tmp_path: Path
+) -> None:
+    text = "code,name_en,method,weight_g\nA,A,fifo,\nB,B,lifo,\nC,C,fifo,heavy\nD,D,specific,0\n"
+    with pytest.raises(BadFile, match="line 3, column method: ASBE does not allow lifo; it allows") as refused:
+        import_items(connection, _file(tmp_path, text), "cn")
+    assert _problems(refused) == [(3, "method"), (4, "weight_g"), (5, "weight_g")]
+    assert _items(connection) == []
+
+
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "gb18030"])
 def test_files_as_spreadsheets_write_them_are_read(
     connection: psycopg.Connection, tmp_path: Path, encoding: str

@@ -43,6 +43,11 @@ def test_an_item_is_added_and_found(house: Any) -> None:
         ({"code": "G2", "name_en": "x", "gtin": "123"}, 422, "/gtin"),
         ({"code": "G3", "name_en": "x", "method": "lifo"}, 422, "/method"),
         ({"code": "G4", "name_en": "x", "weight": 3}, 422, "/weight"),
+        ({"code": "G5", "name_en": "x", "method": "hifo"}, 422, "/method"),
+        ({"code": "G6", "name_en": "x", "method": "specific", "tracking": "none"}, 422, "/tracking"),
+        ({"code": "G7", "name_en": "x", "tracking": "pallet"}, 422, "/tracking"),
+        ({"code": "G8", "name_en": "x", "weight_g": "0.0001"}, 422, "/weight_g"),
+        ({"code": "G9", "name_en": "x", "volume_cm3": "0"}, 422, "/volume_cm3"),
     ],
 )
 def test_an_item_that_cannot_be_is_refused(house: Any, body: dict, status: int, pointer: str | None) -> None:
@@ -50,6 +55,36 @@ def test_an_item_that_cannot_be_is_refused(house: Any, body: dict, status: int, 
     assert answer.status_code == status
     if pointer:
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
+
+
+def test_an_item_without_a_method_takes_the_companys(own_house: Any) -> None:
+    own_house.owner.execute("UPDATE companies SET default_method = 'periodic_fifo'")
+    added = own_house.admin.post("/v1/items", {"code": "P1", "name_en": "x", "weight_g": "12.50"})
+    assert added.status_code == 201
+    told = {name: added.json()[name] for name in ("method", "tracking", "weight_g", "volume_cm3")}
+    assert told == {"method": "periodic_fifo", "tracking": "none", "weight_g": "12.5", "volume_cm3": None}
+
+
+def test_a_forbidden_method_is_told_with_the_profile(house: Any) -> None:
+    answer = house.admin.post("/v1/items", {"code": "L1", "name_en": "x", "method": "lifo"})
+    assert answer.status_code == 422
+    assert "ASBE does not allow lifo" in answer.json()["errors"][0]["detail"]
+
+
+def test_a_tag_is_registered_with_its_lot(house: Any) -> None:
+    post = house.admin.post
+    assert (
+        post("/v1/items", {"code": "WATCH", "name_en": "Watch", "method": "specific"}).json()["tracking"]
+        == "serial"
+    )
+    own = post("/v1/tags", {"epc": "E2800001", "item": "WATCH"})
+    named = post("/v1/tags", {"epc": "E2800002", "item": "WATCH", "lot": "SN-9"})
+    assert (own.json()["lot"], named.json()["lot"]) == ("E2800001", "SN-9")
+    again = post("/v1/tags", {"epc": "E2800002", "item": "WATCH", "lot": "SN-8"})
+    assert again.status_code == 422
+    assert "lot SN-9" in again.json()["detail"]
+    refused = post("/v1/tags", {"epc": "E2800003", "item": "LAMP", "lot": "L"})
+    assert [error["pointer"] for error in refused.json()["errors"]] == ["/lot"]
 
 
 def test_one_gtin_belongs_to_one_item(house: Any) -> None:

@@ -73,7 +73,21 @@ def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
             "item 1, 'A': gtin: expected check digit 9",
         ),
         (HEAD + '[[items]]\ncode = "A"\nname_en = "a"\n' * 2, "item A is described twice"),
-        (HEAD + '[[items]]\ncode = "A"\nname_en = "a"\nmethod = "lifo"\n', "moving_average or fifo, got 'lifo'"),
+        (HEAD + '[[items]]\ncode = "A"\nname_en = "a"\nmethod = "hifo"\n', "or specific, got 'hifo'"),
+        (
+            HEAD + '[[items]]\ncode = "A"\nname_en = "a"\nmethod = "lifo"\n',
+            "item A: method: ASBE does not allow lifo",
+        ),
+        (
+            HEAD.replace('"ASBE"', '"IFRS"\ndefault_method = "periodic_lifo"'),
+            "default method: IFRS does not allow periodic_lifo",
+        ),
+        (HEAD + '[[items]]\ncode = "A"\nname_en = "a"\nweight_g = "0.0001"\n', "at most 3 digits"),
+        (HEAD + '[[items]]\ncode = "A"\nname_en = "a"\nvolume_cm3 = 0\n', "volume_cm3: expected more than 0"),
+        (
+            HEAD + '[[items]]\ncode = "A"\nname_en = "a"\nmethod = "specific"\ntracking = "none"\n',
+            "expected lot or serial for the method specific",
+        ),
     ],
 )
 def test_what_cannot_be_is_named_with_its_place(tmp_path: Path, text: str, complaint: str) -> None:
