@@ -166,7 +166,7 @@ class _Result:
         variances = {
             "purchase_price": ppv,
             "price_difference": journal.balance("price_difference"),
-            "revaluation": -journal.balance("revaluation"),
+            "revaluation": journal.balance("revaluation"),
         }
         return CostedFile(
             method, issues, cost[issues], journal.balance("cogs"), self._closing(), self._layers(),

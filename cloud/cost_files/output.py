@@ -55,7 +55,7 @@ def micro_texts(values: NDArray[np.int64]) -> list[str]:
 
 def as_text(result: CostedFile, movements: Movements) -> str:
     """Tables of everything that is not empty."""
-    parts = [[f"{movements.cells.name}: {len(movements)} movements, {result.method}"]]
+    parts = [[f"{_heading(movements)}, {result.method}"]]
     if len(result.issues):
         parts.append(["Cost of goods sold", *_issues(result, movements)])
     if result.closing:
@@ -92,7 +92,11 @@ def compared_text(results: list[CostedFile], movements: Movements) -> str:
     against = f"against {first.method}"
     numbers = ("cost of goods sold", "quantity left", "value left", against)
     lines = table(("method", *numbers, "refused by"), rows, numbers)
-    return "\n".join([f"{movements.cells.name}: {len(movements)} movements", "", *lines])
+    return "\n".join([_heading(movements), "", *lines])
+
+
+def _heading(movements: Movements) -> str:
+    return f"{movements.cells.name}: {len(movements)} movement{'s' * (len(movements) != 1)}"
 
 
 def _issues(result: CostedFile, movements: Movements) -> list[str]:
@@ -116,8 +120,9 @@ def _issues(result: CostedFile, movements: Movements) -> list[str]:
 
 
 def _closing(result: CostedFile) -> list[str]:
+    has_goods = not result.write_down or result.closing_qty > 0  # net realisable value may be of no quantity
     rows = [
-        (one.item, micro_text(one.qty), micro_text(one.value, 2), _amount(one.allowance))
+        (one.item, micro_text(one.qty) if has_goods else "", micro_text(one.value, 2), _amount(one.allowance))
         for one in result.closing[:SHOWN]
     ]
     if len(result.closing) > 1:

@@ -389,7 +389,10 @@ class Reading:
 
     def _say(self, wrong: Bool, column: str, complaint: str) -> None:
         texts = self._column(column)
+        told_of = {row for row, of, _ in self.found if of == column}
         for row in np.flatnonzero(wrong):
+            if int(row) in told_of:  # unreadable, and so without a value
+                continue
             got = texts[int(row)].as_py()
             told = complaint if got is None or ", got" in complaint else f"{complaint}, got {got}"
             self.found.append((int(row), column, told))
