@@ -104,9 +104,8 @@ def read_cells(
 def _read_csv(path: Path, encoding: str, told: Told, needed: Sequence[str]) -> Cells:
     encoding = "utf-8-sig" if encoding.lower().replace("_", "-") in ("utf-8", "utf8", "utf-8-sig") else encoding
     head, separator = _head(path, encoding, needed)
-    try:
-        table = _fast_csv(path, head, separator, encoding, told)
-    except pa.ArrowInvalid:
+    table = _fast_csv(path, head, separator, encoding, told)
+    if table is None:
         # Either the file is wrong, and then the row is found here, or it is CSV that the fast reader does not
         # take, such as line ends inside quotes.
         table = _slow_csv(path, head, separator, encoding)
@@ -142,23 +141,34 @@ def _head(path: Path, encoding: str, needed: Sequence[str]) -> tuple[list[str], 
     return head, separator
 
 
-def _fast_csv(path: Path, head: list[str], separator: str, encoding: str, told: Told) -> pa.Table:
+def _fast_csv(path: Path, head: list[str], separator: str, encoding: str, told: Told) -> pa.Table | None:
+    """The rows as text, or None where they need to be looked at one by one."""
     size = max(path.stat().st_size, 1)
+    quotes = 0
     with path.open("rb") as file:
-        reader = pa_csv.open_csv(
-            file,
-            read_options=pa_csv.ReadOptions(
-                column_names=head, skip_rows=0, block_size=BLOCK_BYTES, encoding=encoding.replace("-sig", "")
-            ),
-            parse_options=pa_csv.ParseOptions(delimiter=separator),
-            convert_options=pa_csv.ConvertOptions(
-                column_types=dict.fromkeys(head, pa.string()), strings_can_be_null=True, null_values=[""]
-            ),
-        )
-        batches = []
-        for batch in reader:
-            batches.append(batch)
-            told(min(file.tell() / size, 1.0))
+        # The fast reader takes a quote that nobody closes for a cell that goes on to the end of the file.
+        while block := file.read(BLOCK_BYTES):
+            quotes += block.count(b'"')
+        if quotes % 2:
+            return None
+        file.seek(0)
+        try:
+            reader = pa_csv.open_csv(
+                file,
+                read_options=pa_csv.ReadOptions(
+                    column_names=head, block_size=BLOCK_BYTES, encoding=encoding.replace("-sig", "")
+                ),
+                parse_options=pa_csv.ParseOptions(delimiter=separator),
+                convert_options=pa_csv.ConvertOptions(
+                    column_types=dict.fromkeys(head, pa.string()), strings_can_be_null=True, null_values=[""]
+                ),
+            )
+            batches = []
+            for batch in reader:
+                batches.append(batch)
+                told(min(file.tell() / size, 1.0))
+        except pa.ArrowInvalid:
+            return None
     return pa.Table.from_batches(batches).slice(1)  # the head line, which gave the names
 
 
