@@ -25,7 +25,7 @@ _FAR_QUOTIENT = 2.0**62
 _FAR_DIVISOR = 2**49
 
 
-@njit(cache=True)
+@njit(cache=True, forceinline=True, error_model="numpy")
 def muldiv(a, b, c):
     """a × b ÷ c rounded half up, exact as through a 128-bit product; OVERFLOW where it passes int64.
 

@@ -175,7 +175,7 @@ def cost_histories(
     state = _state(pools, layers)
     costs = np.empty(segments.size, np.int64)
     adjusted = _columns(segments.size, np.int32, np.int32, np.int64)
-    linked = _columns(segments.size if links else 0, np.int32, np.int32, np.int64, np.int64)
+    linked = _columns(segments.size, np.int32, np.int32, np.int64, np.int64) if links else None
     _run(segments, pools, state, costs, adjusted, linked, cores)
     # An item's pools share what it last cost, so they are costed together or not at all.
     fine = ~np.isin(pools.item, pools.item[state[:, kernels.STATUS] == kernels.RARE])
@@ -283,7 +283,7 @@ def _run(
     state: Int64,
     costs: Int64,
     adjusted: tuple[NDArray, ...],
-    linked: tuple[NDArray, ...],
+    linked: tuple[NDArray, ...] | None,
     cores: int | None,
 ) -> None:
     arguments = (

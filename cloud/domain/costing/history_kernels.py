@@ -92,7 +92,7 @@ def cost_segments(first, last, starts, stored, method, state, s_qty, s_own, s_ro
     s_qty, s_own, s_row  int64, int64, int32[n + L]: the segments; spoilt
     cost      int64[n + L], output: the value that an event took or brought in
     adjusted  int32, int32, int64[n + L], output: receipt, issue, and by how much the issue cost less than assumed
-    linked    int32, int32, int64, int64[n + L], output: issue, layer, quantity, value; or [0]: no links are wanted
+    linked    int32, int32, int64, int64[n + L], output: issue, layer, quantity, value; or None
     """
     for p in range(first, last):
         if state[p, STATUS] == RARE:
@@ -120,43 +120,80 @@ def cost_segments_on_all_cores(bounds, starts, stored, method, state, s_qty, s_o
 @njit(cache=True, nogil=True)
 def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, linked):
     qty, value, last_value, last_qty = state[p, QTY], state[p, VALUE], state[p, LAST_VALUE], state[p, LAST_QTY]
-    wants_links = len(linked[0]) > 0
     n_adjusted, n_linked = 0, 0
     head = base
     # What is left of the oldest layer; in the columns it is not up to date. 0 and 0: none, or shortages.
     head_qty, head_value = np.int64(0), np.int64(0)
     if head < tail and s_qty[head] > 0:
         head_qty, head_value = s_qty[head], s_own[head]
-    for i in range(tail, end):
-        moved = s_qty[i]
-        if moved > 0:
-            got = s_own[i]
-            rest, rest_value = moved, got
-            if got >= 0 and qty >= 0:
+    i = tail
+    while i < end:
+        # The usual, in a loop small enough for the registers; what is not leaves it.
+        while i < end:
+            moved = s_qty[i]
+            if moved > 0:
+                got = s_own[i]
+                if not _is_usual(got, moved, qty, value):
+                    break
                 qty += moved
                 value += got
-                if qty < 0 or qty > QTY_LIMIT or value < 0 or value > VALUE_LIMIT:
-                    state[p, STATUS] = RARE
-                    return
+                cost[i] = got
+                last_value, last_qty = got, moved
+                if head == tail:
+                    head_qty, head_value = moved, got
+                s_qty[tail], s_own[tail], s_row[tail] = moved, got, s_row[i]
+                tail += 1
+                i += 1
+                continue
+            left = head_qty + moved
+            if left > 0:
+                taken = muldiv(head_value, -moved, head_qty)
+                head_qty = left
+                head_value -= taken
+                last_value, last_qty = taken, -moved
+                if linked is not None:
+                    _link(base + n_linked, s_row[i], s_row[head], -moved, taken, linked)
+                    n_linked += 1
             else:
-                is_fine, got, head, rest, rest_value, qty, value, n_adjusted = _receive_unusually(
-                    i,
-                    base,
-                    head,
-                    tail,
-                    qty,
-                    value,
-                    last_value,
-                    last_qty,
-                    n_adjusted,
-                    s_qty,
-                    s_own,
-                    s_row,
-                    adjusted,
-                )
-                if not is_fine:
-                    state[p, STATUS] = RARE
-                    return
+                if qty + moved < 0:
+                    break
+                taken = head_value
+                last_value, last_qty = head_value, head_qty
+                if linked is not None:
+                    _link(base + n_linked, s_row[i], s_row[head], head_qty, head_value, linked)
+                    n_linked += 1
+                head += 1
+                while left < 0 and left + s_qty[head] <= 0:
+                    taken += s_own[head]
+                    left += s_qty[head]
+                    last_value, last_qty = s_own[head], s_qty[head]
+                    if linked is not None:
+                        _link(base + n_linked, s_row[i], s_row[head], last_qty, last_value, linked)
+                        n_linked += 1
+                    head += 1
+                head_qty, head_value = np.int64(0), np.int64(0)
+                if head < tail:
+                    head_qty, head_value = s_qty[head], s_own[head]
+                    if left < 0:
+                        part = muldiv(head_value, -left, head_qty)
+                        head_qty += left
+                        head_value -= part
+                        last_value, last_qty = part, -left
+                        taken += part
+                        if linked is not None:
+                            _link(base + n_linked, s_row[i], s_row[head], -left, part, linked)
+                            n_linked += 1
+            qty += moved
+            value -= taken
+            cost[i] = taken
+            i += 1
+        if i == end:
+            break
+        moved = s_qty[i]
+        if moved > 0:
+            is_fine, got, head, rest, rest_value, qty, value, n_adjusted = _receive_unusually(
+                i, base, head, tail, qty, value, last_value, last_qty, n_adjusted, s_qty, s_own, s_row, adjusted
+            )
             cost[i] = got
             last_value, last_qty = got, moved
             if rest > 0:
@@ -164,49 +201,22 @@ def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
                     head_qty, head_value = rest, rest_value
                 s_qty[tail], s_own[tail], s_row[tail] = rest, rest_value, s_row[i]
                 tail += 1
-            continue
-        left = head_qty + moved
-        if left > 0:
-            taken = muldiv(head_value, -moved, head_qty)
-            head_qty = left
-            head_value -= taken
-            last_value, last_qty = taken, -moved
-            if wants_links:
-                _link(base + n_linked, s_row[i], s_row[head], -moved, taken, linked)
-                n_linked += 1
         else:
-            need = -moved
-            taken = np.int64(0)
-            while head_qty > 0 and need >= head_qty:
-                if wants_links:
-                    _link(base + n_linked, s_row[i], s_row[head], head_qty, head_value, linked)
-                    n_linked += 1
-                taken += head_value
-                need -= head_qty
-                last_value, last_qty = head_value, head_qty
-                head += 1
+            if head_qty > 0:
+                s_qty[head], s_own[head] = head_qty, head_value
                 head_qty, head_value = np.int64(0), np.int64(0)
-                if head < tail:
-                    head_qty, head_value = s_qty[head], s_own[head]
-            if need > 0 and head_qty > 0:
-                part = muldiv(head_value, need, head_qty)
-                head_qty -= need
-                head_value -= part
-                last_value, last_qty = part, need
-                taken += part
-                if wants_links:
-                    _link(base + n_linked, s_row[i], s_row[head], need, part, linked)
-                    n_linked += 1
-            elif need != 0:
-                short = _fall_short(i, tail, need, last_value, last_qty, s_qty, s_own, s_row)
-                taken += short
-                tail += 1
-                if short < 0 or qty + moved < -QTY_LIMIT or value - taken < -VALUE_LIMIT:
-                    state[p, STATUS] = RARE
-                    return
-        qty += moved
-        value -= taken
-        cost[i] = taken
+                if linked is not None:
+                    for k in range(head, tail):
+                        _link(base + n_linked, s_row[i], s_row[k], s_qty[k], s_own[k], linked)
+                        n_linked += 1
+                last_value, last_qty = s_own[tail - 1], s_qty[tail - 1]
+                head = tail
+            is_fine, qty, value = _fall_short(i, tail, qty, value, last_value, last_qty, s_qty, s_own, s_row, cost)
+            tail += 1
+        if not is_fine:
+            state[p, STATUS] = RARE
+            return
+        i += 1
     if head_qty > 0:
         s_qty[head], s_own[head] = head_qty, head_value
     _keep(p, qty, value, last_value, last_qty, head, tail, n_adjusted, n_linked, state)
@@ -215,94 +225,104 @@ def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
 @njit(cache=True, nogil=True)
 def _cost_lifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, linked):
     qty, value, last_value, last_qty = state[p, QTY], state[p, VALUE], state[p, LAST_VALUE], state[p, LAST_QTY]
-    wants_links = len(linked[0]) > 0
     n_adjusted, n_linked = 0, 0
     head = base
     # What is left of the youngest layer; in the columns it is not up to date. 0 and 0: none, or shortages.
     top_qty, top_value = np.int64(0), np.int64(0)
     if head < tail and s_qty[tail - 1] > 0:
         top_qty, top_value = s_qty[tail - 1], s_own[tail - 1]
-    for i in range(tail, end):
-        moved = s_qty[i]
-        if moved > 0:
-            got = s_own[i]
-            rest, rest_value = moved, got
-            if got >= 0 and qty >= 0:
-                qty += moved
-                value += got
-                if qty < 0 or qty > QTY_LIMIT or value < 0 or value > VALUE_LIMIT:
-                    state[p, STATUS] = RARE
-                    return
-            else:
-                is_fine, got, head, rest, rest_value, qty, value, n_adjusted = _receive_unusually(
-                    i,
-                    base,
-                    head,
-                    tail,
-                    qty,
-                    value,
-                    last_value,
-                    last_qty,
-                    n_adjusted,
-                    s_qty,
-                    s_own,
-                    s_row,
-                    adjusted,
-                )
-                if not is_fine:
-                    state[p, STATUS] = RARE
-                    return
-            cost[i] = got
-            last_value, last_qty = got, moved
-            if rest > 0:
+    i = tail
+    while i < end:
+        while i < end:
+            moved = s_qty[i]
+            if moved > 0:
+                got = s_own[i]
+                if not _is_usual(got, moved, qty, value):
+                    break
                 if top_qty > 0:
                     s_qty[tail - 1], s_own[tail - 1] = top_qty, top_value
+                qty += moved
+                value += got
+                cost[i] = got
+                last_value, last_qty = got, moved
+                top_qty, top_value = moved, got
                 s_row[tail] = s_row[i]
-                top_qty, top_value = rest, rest_value
                 tail += 1
-            continue
-        left = top_qty + moved
-        if left > 0:
-            taken = muldiv(top_value, -moved, top_qty)
-            top_qty = left
-            top_value -= taken
-            last_value, last_qty = taken, -moved
-            if wants_links:
-                _link(base + n_linked, s_row[i], s_row[tail - 1], -moved, taken, linked)
-                n_linked += 1
-        else:
-            need = -moved
-            taken = np.int64(0)
-            while top_qty > 0 and need >= top_qty:
-                if wants_links:
+                i += 1
+                continue
+            left = top_qty + moved
+            if left > 0:
+                taken = muldiv(top_value, -moved, top_qty)
+                top_qty = left
+                top_value -= taken
+                last_value, last_qty = taken, -moved
+                if linked is not None:
+                    _link(base + n_linked, s_row[i], s_row[tail - 1], -moved, taken, linked)
+                    n_linked += 1
+            else:
+                if qty + moved < 0:
+                    break
+                taken = top_value
+                last_value, last_qty = top_value, top_qty
+                if linked is not None:
                     _link(base + n_linked, s_row[i], s_row[tail - 1], top_qty, top_value, linked)
                     n_linked += 1
-                taken += top_value
-                need -= top_qty
-                last_value, last_qty = top_value, top_qty
                 tail -= 1
+                while left < 0 and left + s_qty[tail - 1] <= 0:
+                    taken += s_own[tail - 1]
+                    left += s_qty[tail - 1]
+                    last_value, last_qty = s_own[tail - 1], s_qty[tail - 1]
+                    if linked is not None:
+                        _link(base + n_linked, s_row[i], s_row[tail - 1], last_qty, last_value, linked)
+                        n_linked += 1
+                    tail -= 1
                 top_qty, top_value = np.int64(0), np.int64(0)
                 if head < tail:
                     top_qty, top_value = s_qty[tail - 1], s_own[tail - 1]
-            if need > 0 and top_qty > 0:
-                part = muldiv(top_value, need, top_qty)
-                top_qty -= need
-                top_value -= part
-                last_value, last_qty = part, need
-                taken += part
-                if wants_links:
-                    _link(base + n_linked, s_row[i], s_row[tail - 1], need, part, linked)
-                    n_linked += 1
-            elif need != 0:
-                short = _fall_short(i, tail, need, last_value, last_qty, s_qty, s_own, s_row)
-                taken += short
+                    if left < 0:
+                        part = muldiv(top_value, -left, top_qty)
+                        top_qty += left
+                        top_value -= part
+                        last_value, last_qty = part, -left
+                        taken += part
+                        if linked is not None:
+                            _link(base + n_linked, s_row[i], s_row[tail - 1], -left, part, linked)
+                            n_linked += 1
+            qty += moved
+            value -= taken
+            cost[i] = taken
+            i += 1
+        if i == end:
+            break
+        moved = s_qty[i]
+        if moved > 0:
+            if top_qty > 0:
+                s_qty[tail - 1], s_own[tail - 1] = top_qty, top_value
+            is_fine, got, head, rest, rest_value, qty, value, n_adjusted = _receive_unusually(
+                i, base, head, tail, qty, value, last_value, last_qty, n_adjusted, s_qty, s_own, s_row, adjusted
+            )
+            cost[i] = got
+            last_value, last_qty = got, moved
+            if rest > 0:
+                top_qty, top_value = rest, rest_value
+                s_row[tail] = s_row[i]
                 tail += 1
-                if short < 0 or qty + moved < -QTY_LIMIT or value - taken < -VALUE_LIMIT:
-                    state[p, STATUS] = RARE
-                    return
-        qty += moved
-        value -= taken
-        cost[i] = taken
+        else:
+            if top_qty > 0:
+                s_qty[tail - 1], s_own[tail - 1] = top_qty, top_value
+                top_qty, top_value = np.int64(0), np.int64(0)
+                if linked is not None:
+                    for k in range(tail - 1, head - 1, -1):
+                        _link(base + n_linked, s_row[i], s_row[k], s_qty[k], s_own[k], linked)
+                        n_linked += 1
+                last_value, last_qty = s_own[head], s_qty[head]
+                tail = head
+            is_fine, qty, value = _fall_short(i, tail, qty, value, last_value, last_qty, s_qty, s_own, s_row, cost)
+            tail += 1
+        if not is_fine:
+            state[p, STATUS] = RARE
+            return
+        i += 1
     if top_qty > 0:
         s_qty[tail - 1], s_own[tail - 1] = top_qty, top_value
     _keep(p, qty, value, last_value, last_qty, head, tail, n_adjusted, n_linked, state)
@@ -311,81 +331,78 @@ def _cost_lifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
 @njit(cache=True, nogil=True)
 def _cost_average(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, linked):
     qty, value, last_value, last_qty = state[p, QTY], state[p, VALUE], state[p, LAST_VALUE], state[p, LAST_QTY]
-    wants_links = len(linked[0]) > 0
     n_adjusted, n_linked = 0, 0
     head = base
     made = s_row[base] if tail > base else np.int32(0)  # the row that made the one layer
+    i = tail
     if qty > 0:
         head = tail  # the one layer is qty and value; the queue holds shortages only
-    for i in range(tail, end):
-        moved = s_qty[i]
-        if moved > 0:
-            got = s_own[i]
-            if qty <= 0:
-                made = s_row[i]
-            if got >= 0 and qty >= 0:
+    while i < end:
+        while i < end:
+            moved = s_qty[i]
+            if moved > 0:
+                got = s_own[i]
+                if not _is_usual(got, moved, qty, value):
+                    break
+                if qty == 0:
+                    made = s_row[i]
                 qty += moved
                 value += got
-                if qty < 0 or qty > QTY_LIMIT or value < 0 or value > VALUE_LIMIT:
-                    state[p, STATUS] = RARE
-                    return
+                cost[i] = got
                 last_value, last_qty = value, qty
+                i += 1
+                continue
+            left = qty + moved
+            if left <= 0:
+                if left < 0:
+                    break
+                taken = value
             else:
-                is_fine, got, head, _, _, qty, value, n_adjusted = _receive_unusually(
-                    i,
-                    base,
-                    head,
-                    tail,
-                    qty,
-                    value,
-                    last_value,
-                    last_qty,
-                    n_adjusted,
-                    s_qty,
-                    s_own,
-                    s_row,
-                    adjusted,
-                )
-                if not is_fine:
-                    state[p, STATUS] = RARE
-                    return
-                if qty > 0:
-                    last_value, last_qty = value, qty
-                else:
-                    last_value, last_qty = got, moved
-            cost[i] = got
-            continue
-        left = qty + moved
-        if left > 0:
-            taken = muldiv(value, -moved, qty)
+                taken = muldiv(value, -moved, qty)
             last_value, last_qty = taken, -moved
-            if wants_links:
+            if linked is not None:
                 _link(base + n_linked, s_row[i], made, -moved, taken, linked)
                 n_linked += 1
-        else:
-            need = -moved
-            taken = np.int64(0)
+            qty = left
+            value -= taken
+            cost[i] = taken
+            i += 1
+        if i == end:
+            break
+        moved = s_qty[i]
+        if moved > 0:
+            if qty <= 0:
+                made = s_row[i]
+            is_fine, got, head, _, _, qty, value, n_adjusted = _receive_unusually(
+                i, base, head, tail, qty, value, last_value, last_qty, n_adjusted, s_qty, s_own, s_row, adjusted
+            )
+            cost[i] = got
+            last_value, last_qty = got, moved
             if qty > 0:
-                taken = value
-                need = -left
                 last_value, last_qty = value, qty
-                if wants_links:
+        else:
+            if qty > 0:
+                last_value, last_qty = value, qty
+                if linked is not None:
                     _link(base + n_linked, s_row[i], made, qty, value, linked)
                     n_linked += 1
-            if need != 0:
-                short = _fall_short(i, tail, need, last_value, last_qty, s_qty, s_own, s_row)
-                taken += short
-                tail += 1
-                if short < 0 or left < -QTY_LIMIT or value - taken < -VALUE_LIMIT:
-                    state[p, STATUS] = RARE
-                    return
-        qty = left
-        value -= taken
-        cost[i] = taken
+            is_fine, qty, value = _fall_short(i, tail, qty, value, last_value, last_qty, s_qty, s_own, s_row, cost)
+            tail += 1
+        if not is_fine:
+            state[p, STATUS] = RARE
+            return
+        i += 1
     if qty > 0:
         head, tail = base, base + 1
         s_qty[head], s_own[head], s_row[head] = qty, value, made
     _keep(p, qty, value, last_value, last_qty, head, tail, n_adjusted, n_linked, state)
+
+
+@njit(cache=True, forceinline=True)
+def _is_usual(got, moved, qty, value):
+    """Whether a receipt has a value of its own, finds nothing to settle, and passes no limit."""
+    # Sums that wrap are below 0: what the pool holds is not.
+    return got >= 0 and qty >= 0 and 0 <= qty + moved <= QTY_LIMIT and 0 <= value + got <= VALUE_LIMIT
 
 
 # ── What happens seldom ─────────────────────────────────────────────────────────────────────────────
@@ -434,15 +451,23 @@ def _receive_unusually(
 
 
 @njit(cache=True, nogil=True)
-def _fall_short(i, tail, need, last_value, last_qty, s_qty, s_own, s_row):
-    """What no layer could give becomes a shortage at the pool's last known cost; below 0: not for here."""
-    if last_qty <= 0 or need < 0 or need > QTY_LIMIT:
-        return np.int64(-1)
+def _fall_short(i, tail, qty, value, last_value, last_qty, s_qty, s_own, s_row, cost):
+    """An issue of more than there is takes what there is, and the rest is a shortage at the last known cost.
+
+    returns  (True, the pool's quantity and value); False first when this is not for here
+    """
+    there, worth = max(qty, 0), max(value, 0) if qty > 0 else 0
+    left = qty + s_qty[i]
+    if last_qty <= 0 or s_qty[i] < -QTY_LIMIT or left < -QTY_LIMIT:
+        return False, qty, value
+    need = -s_qty[i] - there
     short = muldiv(last_value, need, last_qty)
-    if short > VALUE_LIMIT:
-        return np.int64(-1)
+    value -= worth + short
+    if short < 0 or short > VALUE_LIMIT or value < -VALUE_LIMIT:
+        return False, qty, value
+    cost[i] = worth + short
     s_qty[tail], s_own[tail], s_row[tail] = -need, -short, s_row[i]
-    return short
+    return True, left, value
 
 
 @njit(cache=True, nogil=True)
