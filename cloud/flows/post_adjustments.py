@@ -1,6 +1,6 @@
 """What is left of the difference between a component's true costs and what was posted, as adjusting entries.
 
-One journal entry a re-costing, source pool and posting date; in it one line per account and dimension set. Each cost
+One journal entry a re-costing, source pool and posting date; in it one line per account. Each cost
 entry corrects one movement (or value event) in one pool; its counter account is that of the entry it corrects. Where
 goods or their value went from pool to pool, both sides stand in the source pool's entry.
 """
@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from cloud.domain.batch import Batch
 from cloud.domain.costing.methods import Method
 from cloud.domain.ledger.periods import Calendar, to_date
-from cloud.domain.movement import Tag, derived_id
+from cloud.domain.movement import Kind, Tag, derived_id
 from cloud.flows.recost_component import Component, Outcome
 from cloud.store import recosting
 from cloud.store.recosting import Adjustments, AllowanceChanges, JournalEntries, JournalLines, TakenLinks
@@ -92,21 +92,24 @@ def _counters(component: Component, outcome: Outcome, through: NDArray[np.bool_]
     recorded, moves, accounts = component.recorded, component.moves, component.accounts
     src = np.where(moves["src_counter"] == NONE, accounts["price_difference"], moves["src_counter"])
     dst = np.where(moves["dst_counter"] == NONE, accounts["price_difference"], moves["dst_counter"])
+    kind, priced = moves["kind"], moves["price"] != NONE
+    # A supplier's credit note stands as it is; what the goods cost beside it is a price difference.
+    src = np.where((kind == Kind.SUPPLIER_RETURN) & priced, accounts["price_difference"], src)
     # At standard cost goods come at the standard whatever was paid: the difference is a variance.
     at_standard = np.isin(recorded.dst, np.flatnonzero(outcome.pools.method == int(Method.STANDARD)))
-    dst = np.where(at_standard & (recorded.own != NONE), accounts["ppv"], dst)
+    variance = np.where(kind == Kind.PRODUCTION_RECEIPT, accounts["production_variance"], accounts["ppv"])
+    variance = np.where(recorded.feeds, accounts["production_variance"], variance)
+    dst = np.where(at_standard & (recorded.own != NONE), variance, dst)
     # What one side of a passage from pool to pool lacks of the other was a variance, too.
-    uneven = through & (at_standard | recorded.feeds)
-    variance = accounts["production_variance"]
-    src = np.where(through, np.where(uneven, np.where(recorded.feeds, variance, accounts["ppv"]), NONE), src)
-    dst = np.where(through, np.where(uneven, np.where(recorded.feeds, variance, accounts["ppv"]), NONE), dst)
+    opposite = np.where(at_standard | recorded.feeds, variance, NONE)
+    src, dst = np.where(through, opposite, src), np.where(through, opposite, dst)
     return src, dst
 
 
 def _event_differences(component: Component, outcome: Outcome) -> tuple[Int64, Int64, Int64, Int64, Int64]:
     """(row of events, pool, difference, place in the run, counter) of value events that have one."""
     events, recorded, accounts = component.events, component.recorded, component.accounts
-    at, gone = component.extra_of, accounts["cogs"]
+    at = component.extra_of
     final, pool, place = (np.zeros(len(at), np.int64) for _ in range(3))
     pool[:] = NONE
     left = recorded.extra.copy()
@@ -127,8 +130,11 @@ def _event_differences(component: Component, outcome: Outcome) -> tuple[Int64, I
         final[row] = outcome.change_value[change]
     difference = np.where(pool == NONE, 0, final - events["posted"])
     rows = np.flatnonzero(difference)
-    counter = np.where(at[rows] != NONE, gone, events["counter"][rows])
-    counter = np.where(counter == NONE, gone, counter)
+    # What a pool does not take of an amount that is paid went to what its goods became.
+    in_work = component.standing.account[pool[rows]] == accounts["wip"]
+    gone = np.where(in_work, accounts["production_variance"], accounts["cogs"])
+    paid = (at[rows] != NONE) | np.isin(events["kind"][rows], (Kind.LABOUR, Kind.OVERHEAD, Kind.REVALUATION))
+    counter = np.where(paid | (events["counter"][rows] == NONE), gone, events["counter"][rows])
     return rows, pool[rows], difference[rows], place[rows], counter
 
 
@@ -271,32 +277,25 @@ class _Posting:
     def _lines(
         self, adjustments: Adjustments, allowances: AllowanceChanges, allowance_journal: Int64
     ) -> JournalLines:
-        """One line for each account and dimension set of an entry; what an entry lacks is rounding."""
+        """One line for each account of an entry; what an entry lacks is rounding."""
         standing, accounts = self.component.standing, self.component.accounts
-        account, dimension = standing.account[adjustments.pool], standing.dimension[adjustments.pool]
+        account = standing.account[adjustments.pool]
         opposite = np.where(adjustments.counter == NONE, accounts["rounding"], adjustments.counter)
         # An issue that releases more takes it from its own cost; what a write-down adds is an expense.
-        n_moves = len(self.component.recorded)
         record = np.array([one[0] for one in self.found.allowances], np.int64)
-        allowed_opposite = np.where(record < n_moves, accounts["cogs"], accounts["write_down"])
-        allowed_dimension = standing.dimension[allowances.pool]
-        entry = np.concatenate([adjustments.journal, adjustments.journal, allowance_journal, allowance_journal])
-        columns = np.stack(
-            [
-                entry,
-                np.concatenate([account, opposite, np.full(len(record), accounts["allowance"]), allowed_opposite]),
-                np.concatenate([dimension, np.where(adjustments.counter == NONE, 0, dimension), allowed_dimension,
-                                allowed_dimension]),
-            ],
-            axis=1,
-        )  # fmt: skip
+        allowed_opposite = np.where(
+            record < len(self.component.recorded), accounts["cogs"], accounts["write_down"]
+        )
+        entry = [adjustments.journal, adjustments.journal, allowance_journal, allowance_journal]
+        accounts_of = [account, opposite, np.full(len(record), accounts["allowance"]), allowed_opposite]
         amount = np.concatenate([adjustments.posted, -adjustments.posted, -allowances.posted, allowances.posted])
-        keys, back = np.unique(columns, axis=0, return_inverse=True)
+        keys, back = np.unique(np.stack([np.concatenate(entry), np.concatenate(accounts_of)], 1), axis=0,
+                               return_inverse=True)  # fmt: skip
         total = np.zeros(len(keys), np.int64)
         np.add.at(total, back.reshape(-1), amount)
         kept = np.flatnonzero(total)
         kept = kept[np.lexsort((keys[kept, 1], total[kept] < 0, keys[kept, 0]))]
-        return JournalLines(keys[kept, 0], keys[kept, 1], keys[kept, 2], total[kept])
+        return JournalLines(keys[kept, 0], keys[kept, 1], total[kept])
 
     def _links(self) -> TakenLinks:
         """What the adjusted issues took after all."""

@@ -328,7 +328,6 @@ class JournalLines:
 
     entry: Int64
     account: Int64
-    dimension: Int64
     amount: Int64
 
 
@@ -391,7 +390,7 @@ def write_journal(cursor: Cursor, batch: Batch, entries: JournalEntries, lines: 
         copy.constant("step", 0, 2, k),
         copy.integers("line_no", np.arange(k) - first + 1, 2),
         copy.integers("account_id", lines.account, 4),
-        copy.integers("dimension_id", lines.dimension, 4),
+        copy.constant("dimension_id", 0, 4, k),
         copy.integers("amount", lines.amount, 8),
         copy.integers("cost_step", np.zeros(k, np.int64), 2, np.ones(k, bool)),
     ]

@@ -199,7 +199,6 @@ def test_another_order_of_arrival_ends_in_the_same_books(
             at_rest(other, every=random_.choice((5, 10_000)))
             before.check()
         other.check()
-    other.owner.execute("UPDATE cost_pools SET late_from_us = 0")
     before = Unchanged(other)
     at_rest(other)
     before.check()
