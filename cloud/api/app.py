@@ -27,8 +27,11 @@ from cloud.api import (
     people,
     problems,
     quarantine,
+    stock_values,
     tags,
     trace,
+    value_events,
+    work_orders,
 )
 from cloud.api.access import AnyCaller
 from cloud.api.health import ReadyProbe
@@ -43,6 +46,9 @@ _NOUNS = (
     expectations,
     balances,
     movements,
+    work_orders,
+    value_events,
+    stock_values,
     passages,
     journal_entries,
     trace,
