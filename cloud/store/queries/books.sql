@@ -95,9 +95,11 @@ SELECT pool_id, layer_no, movement_id, step, qty_left, value_left, uncosted, cou
  ORDER BY pool_id, layer_no
 
 -- update_pools --
--- The CHECKs of the table hold promise 2: posted is the rounded value.
+-- The CHECKs of the table hold promise 2: posted is the rounded value. A pool whose method changes keeps in mind
+-- the one it began with.
 UPDATE cost_pools p
-   SET method = n.method, qty = n.qty, value = n.value, posted = n.posted, last_value = n.last_value,
+   SET method = n.method, first_method = CASE WHEN p.method <> n.method THEN coalesce(p.first_method, p.method)
+                                              ELSE p.first_method END, qty = n.qty, value = n.value, posted = n.posted, last_value = n.last_value,
        last_qty = n.last_qty, next_layer = n.next_layer, standard = nullif(n.standard, -1),
        settled_value = n.settled_value, settled_qty = n.settled_qty, allowance = n.allowance,
        allowance_posted = n.allowance_posted, newest_us = n.newest_us, late_from_us = nullif(n.late_from_us, -1)

@@ -98,13 +98,17 @@ SELECT c.code, c.currency, c.minor_digits, coalesce(p.posted, 0)::bigint, coales
  ORDER BY c.code
 
 -- accounts --
--- Promise 2: each inventory account apart, pools against lines.
+-- Promise 2: each inventory account apart, and that of the allowances, pools against lines.
 SELECT count(*), coalesce(sum(abs(coalesce(p.posted, 0) - coalesce(j.amount, 0))), 0)
   FROM accounts a
-  LEFT JOIN (SELECT company_id, account_id, sum(posted) AS posted FROM cost_pools GROUP BY 1, 2) p USING (company_id, account_id)
+  LEFT JOIN (SELECT company_id, account_id, sum(posted) AS posted FROM cost_pools GROUP BY 1, 2
+              UNION ALL
+             SELECT p.company_id, o.account_id, -sum(p.allowance_posted)
+               FROM cost_pools p JOIN accounts o ON o.company_id = p.company_id AND o.role = 'allowance' GROUP BY 1, 2) p
+       USING (company_id, account_id)
   LEFT JOIN (SELECT company_id, account_id, sum(amount) AS amount FROM journal_lines GROUP BY 1, 2) j
        USING (company_id, account_id)
- WHERE a.role IN ('raw_material', 'goods', 'in_transit', 'clarification_stock', 'wip')
+ WHERE a.role IN ('raw_material', 'goods', 'in_transit', 'clarification_stock', 'wip', 'allowance')
    AND coalesce(p.posted, 0) <> coalesce(j.amount, 0)
 
 -- entries --
@@ -125,21 +129,38 @@ SELECT count(*), coalesce(sum(abs(coalesce(t.debit, 0) - coalesce(j.debit, 0)) +
  WHERE coalesce(t.debit, 0) <> coalesce(j.debit, 0) OR coalesce(t.credit, 0) <> coalesce(j.credit, 0)
 
 -- rounding --
--- Promise 2: the rounding account, worked out again from quantity, price and rate of the movements.
+-- Promise 2: what entries lack between their legs, worked out again from quantity, price and rate of the movements
+-- and from the values of events: on the rounding account, or as the variance that it is.
+WITH legs AS (
+    SELECT company_id, movement_id AS source_id, sum(posted) AS posted, count(*) AS n, min(step) AS first_step
+      FROM cost_entries WHERE step < 2 GROUP BY 1, 2)
 SELECT coalesce(sum(abs(coalesce(r.amount, 0) - coalesce(x.amount, 0))), 0)
   FROM (SELECT l.company_id, l.source_id, l.step, sum(l.amount) AS amount
           FROM journal_lines l JOIN accounts a USING (company_id, account_id)
-         WHERE a.role = 'rounding' GROUP BY 1, 2, 3) r
+          JOIN journal_entries j USING (company_id, source_id, step)
+          LEFT JOIN legs e USING (company_id, source_id)
+         WHERE a.role = 'rounding'
+            OR (l.step = 0 AND a.role IN ('ppv', 'production_variance', 'price_difference')
+                           AND (j.kind IN (1, 2, 7) OR (j.kind < 30 AND e.n > 1)))
+            OR (j.kind IN (30, 31, 32, 33, 39) AND a.role IN ('ppv', 'production_variance', 'cogs'))
+         GROUP BY 1, 2, 3) r
   FULL JOIN (
         SELECT m.company_id, m.movement_id AS source_id, 0::smallint AS step,
                sum(CASE WHEN e.n > 1 THEN -e.posted
-                        ELSE round(m.qty_micro::numeric * m.price_micro * m.rate_nano /
+                        ELSE CASE m.kind WHEN 2 THEN -1 ELSE 1 END *
+                             round(m.qty_micro::numeric * m.price_micro * m.rate_nano /
                                    (1000000::numeric * 1000000000 * 10::numeric ^ (6 - c.minor_digits))) - e.posted END) AS amount
           FROM movements m JOIN companies c USING (company_id)
-          JOIN (SELECT company_id, movement_id, sum(posted) AS posted, count(*) AS n, min(step) AS first_step
-                  FROM cost_entries WHERE step < 2 GROUP BY 1, 2) e USING (company_id, movement_id)
-         WHERE e.n > 1 OR (m.price_micro IS NOT NULL AND m.kind IN (1, 7) AND e.first_step = 1)
+          JOIN legs e ON e.company_id = m.company_id AND e.source_id = m.movement_id
+         WHERE e.n > 1 OR (m.price_micro IS NOT NULL AND ((m.kind IN (1, 7) AND e.first_step = 1) OR
+                                                          (m.kind = 2 AND e.first_step = 0)))
          GROUP BY 1, 2
+         UNION ALL
+        SELECT v.company_id, v.event_id, 0::smallint,
+               round(v.value_micro::numeric / 10::numeric ^ (6 - c.minor_digits)) - e.posted
+          FROM value_events v JOIN companies c USING (company_id)
+          JOIN legs e ON e.company_id = v.company_id AND e.source_id = v.event_id
+         WHERE v.kind IN (30, 31, 32, 33, 39)
          UNION ALL
         SELECT company_id, journal_id, 0::smallint, -sum(posted) FROM cost_entries
          WHERE journal_id IS NOT NULL AND counter_account IS NULL GROUP BY 1, 2) x USING (company_id, source_id, step)
