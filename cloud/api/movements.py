@@ -3,6 +3,7 @@
 import hashlib
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -22,6 +23,7 @@ from cloud.api.values import (
     DecimalText,
     KindName,
     LogPlace,
+    LotCode,
     Moment,
     MomentIn,
     Quantity,
@@ -34,7 +36,8 @@ from cloud.domain.decimals import micro_text
 from cloud.domain.moments import moment_of, us_of
 from cloud.domain.movement import Kind
 from cloud.flows.declare import CannotBook, Declared, RequestConflict, declare_movements
-from cloud.store import codes, feeds
+from cloud.store import codes, feeds, master
+from cloud.store.codes import ItemCode
 from cloud.store.feeds import MovementRow, Order, Reading
 
 router = APIRouter(prefix="/v1/movements", tags=["movements"])
@@ -57,6 +60,12 @@ class MovementIn(BaseModel):
     document: Text = ""
     price: DecimalText | None = Field(None, description="For one stock unit, in the document's currency.")
     rate: DecimalText = Field("1", description="Company currency for one unit of the document's.")
+    lot: LotCode | None = Field(None, description="Lot or serial number, of an item whose lots are told apart.")
+    returns: UUID | None = Field(
+        None,
+        description="The movement that these goods return: a customer return its shipment, a supplier return "
+        "its receipt.",
+    )
 
 
 class MovementsIn(BaseModel):
@@ -106,6 +115,8 @@ class MovementOut(BaseModel):
     to_location: str | None = Field(serialization_alias="to")
     party: str | None
     document: str
+    lot: str | None
+    returns: UUID | None
     corrects: UUID | None
     tags: list[str]
     occurred_at: Moment
@@ -197,6 +208,8 @@ def show_movement(row: MovementRow) -> MovementOut:
         to_location=row.to_code,
         party=row.party,
         document=row.document,
+        lot=row.lot,
+        returns=row.returns,
         corrects=row.corrects,
         tags=tag_names(row.tags),
         occurred_at=moment_of(row.occurred_us),
@@ -215,7 +228,7 @@ def _resolve(
     connection: psycopg.Connection, company_id: int, movements: Sequence[MovementIn], now_us: int
 ) -> list[Declared]:
     """Codes to ids; every code that is unknown is named at once. Raises Problem."""
-    items = codes.item_ids(connection, company_id, {movement.item for movement in movements})
+    items = codes.items(connection, company_id, {movement.item for movement in movements})
     places = codes.location_ids(
         connection, company_id, {code for m in movements for code in (m.from_location, m.to_location)}
     )
@@ -228,6 +241,8 @@ def _resolve(
         party = (party_kind or "", movement.party or "")
         if movement.item not in items:
             errors.append({"pointer": f"{at}/item", "detail": f"no item {movement.item!r}"})
+        elif (wrong := _wrong_lot(movement, items[movement.item])) is not None:
+            errors.append({"pointer": f"{at}/lot", "detail": wrong})
         for name, code in (("from", movement.from_location), ("to", movement.to_location)):
             if code not in places:
                 errors.append({"pointer": f"{at}/{name}", "detail": f"no location {code!r}"})
@@ -238,20 +253,36 @@ def _resolve(
             rows.append(_declared(movement, at, items, places, parties.get(party), now_us))
     if errors:
         raise Problem(
-            422, "wrong-value", f"{len(errors)} codes are unknown; nothing was booked", errors=errors[:50]
-        )
-    return rows
+            422, "wrong-value", f"{len(errors)} codes are unknown or do not fit; nothing was booked",
+            errors=errors[:50],
+        )  # fmt: skip
+    named = {(row.item_id, m.lot) for row, m in zip(rows, movements, strict=True) if m.lot is not None}
+    lots = master.put_lots(connection, company_id, sorted(named))
+    return [
+        row if m.lot is None else replace(row, lot_id=lots[row.item_id, m.lot])
+        for row, m in zip(rows, movements, strict=True)
+    ]
+
+
+def _wrong_lot(movement: MovementIn, item: ItemCode) -> str | None:
+    """Why the movement's lot, or its lack of one, does not fit its item."""
+    if movement.lot is not None and item.tracking == "none":
+        return f"the item's lots are not told apart, got {movement.lot!r}"
+    if movement.lot is None and item.method == "specific":
+        return "expected the lot or serial number, by which this item is costed, got none"
+    return None
 
 
 def _declared(
-    movement: MovementIn, at: str, items: dict[str, int], places: dict[str, int], party: int | None, now_us: int
-) -> Declared:
+    movement: MovementIn, at: str, items: dict[str, ItemCode], places: dict[str, int], party: int | None,
+    now_us: int,
+) -> Declared:  # fmt: skip
     qty_micro = parse_decimal(movement.quantity, MICRO_DIGITS, f"{at}/quantity")
     if movement.price is None and "rate" in movement.model_fields_set:
         raise wrong_value(f"{at}/rate", "a rate needs a price")
     return Declared(
         kind=movement.kind,
-        item_id=items[movement.item],
+        item_id=items[movement.item].item_id,
         qty_micro=qty_micro,
         from_id=places[movement.from_location],
         to_id=places[movement.to_location],
@@ -260,4 +291,5 @@ def _declared(
         document=movement.document,
         price_micro=None if movement.price is None else parse_decimal(movement.price, MICRO_DIGITS, f"{at}/price"),
         rate_nano=parse_decimal(movement.rate, RATE_DIGITS, f"{at}/rate"),
+        original_id=movement.returns,
     )

@@ -40,7 +40,8 @@ class CannotBook(ValueError):
 @dataclass(frozen=True, slots=True)
 class Declared:
     """One movement. qty_micro 10⁻⁶ stock units; price_micro 10⁻⁶ of the document's currency per stock unit;
-    rate_nano base currency per unit of it in 10⁻⁹; occurred_us µs since 1970-01-01 UTC."""
+    rate_nano base currency per unit of it in 10⁻⁹; occurred_us µs since 1970-01-01 UTC; original_id the movement
+    that this one returns."""
 
     kind: Kind
     item_id: int
@@ -52,6 +53,8 @@ class Declared:
     document: str = ""
     price_micro: int | None = None
     rate_nano: int = 1_000_000_000
+    lot_id: int = 0
+    original_id: uuid.UUID | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,7 +144,9 @@ def declared_columns(rows: Sequence[Declared], ids: Sequence[uuid.UUID], batch_n
         seq=np.arange(n) + batch_no * MAX_ROWS,
         epoch=np.zeros((n, 16), np.uint8),
         corrects=np.zeros((n, 16), np.uint8),
-        lot=np.zeros(n, np.int64),
-        original=np.zeros((n, 16), np.uint8),
+        lot=column([row.lot_id for row in rows]),
+        original=np.frombuffer(
+            b"".join(bytes(16) if row.original_id is None else row.original_id.bytes for row in rows), np.uint8
+        ).reshape(n, 16),
         source_row=np.arange(n),
     )

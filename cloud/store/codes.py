@@ -1,6 +1,7 @@
 """The ids behind codes, for those that a request names: rows ↔ values, nothing else."""
 
 from collections.abc import Iterable
+from dataclasses import dataclass
 
 import psycopg
 
@@ -9,10 +10,20 @@ from cloud.store.sql import statement
 NOUN = "codes"
 
 
-def item_ids(connection: psycopg.Connection, company_id: int, codes: Iterable[str]) -> dict[str, int]:
-    """item_id by code; unknown codes are absent."""
+@dataclass(frozen=True, slots=True)
+class ItemCode:
+    """An item's number, and how closely it is told apart."""
+
+    item_id: int
+    tracking: str
+    method: str
+
+
+def items(connection: psycopg.Connection, company_id: int, codes: Iterable[str]) -> dict[str, ItemCode]:
+    """The items by code; unknown codes are absent."""
     values = {"company": company_id, "codes": list(codes)}
-    return dict(connection.execute(statement(NOUN, "items"), values).fetchall())
+    rows = connection.execute(statement(NOUN, "items"), values)
+    return {code: ItemCode(*rest) for code, *rest in rows}
 
 
 def location_ids(connection: psycopg.Connection, company_id: int, codes: Iterable[str]) -> dict[str, int]:

@@ -71,6 +71,8 @@ class MovementRow:
     to_code: str | None
     to_name: str | None
     party: str | None
+    lot: str | None
+    returns: UUID | None
     gateway_site: str | None
     gateway: str | None
 

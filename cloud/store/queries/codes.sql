@@ -1,6 +1,6 @@
 -- items --
--- The ids behind some codes.
-SELECT code, item_id FROM items WHERE company_id = %(company)s AND code = ANY(%(codes)s)
+-- The ids behind some codes, and how closely the items are told apart.
+SELECT code, item_id, tracking, method FROM items WHERE company_id = %(company)s AND code = ANY(%(codes)s)
 
 -- locations --
 -- The ids behind some codes.

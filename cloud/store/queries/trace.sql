@@ -2,7 +2,8 @@
 -- Movements by id, each with the names that people know things by.
 SELECT b.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, m.kind, m.qty_micro, m.document,
        m.corrects, m.tags, m.occurred_us, m.epoch, m.seq, i.code AS item, i.name_zh AS item_zh, i.name_en AS item_en,
-       i.unit, f.code AS from_code, f.name AS from_name, t.code AS to_code, t.name AS to_name, p.code AS party,
+       i.unit, f.code AS from_code, f.name AS from_name, t.code AS to_code, t.name AS to_name, p.code AS party, k.code AS lot,
+       m.original_id AS returns,
        g.site AS gateway_site, g.code AS gateway
   FROM movements m
   JOIN batches b ON b.company_id = m.company_id AND b.lane = m.lane AND b.batch_no = m.batch_no
@@ -10,6 +11,7 @@ SELECT b.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, 
   LEFT JOIN locations f ON f.company_id = m.company_id AND f.location_id = m.from_id
   LEFT JOIN locations t ON t.company_id = m.company_id AND t.location_id = m.to_id
   LEFT JOIN parties p ON p.company_id = m.company_id AND p.party_id = m.party_id
+  LEFT JOIN lots k ON k.company_id = m.company_id AND k.lot_id = m.lot_id
   LEFT JOIN gateways g ON g.company_id = m.company_id AND g.gateway_id = m.gateway_id
  WHERE m.company_id = %(company)s AND m.movement_id = ANY(%(ids)s)
  ORDER BY m.occurred_us, m.recorded_at, m.row_no

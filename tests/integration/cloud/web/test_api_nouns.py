@@ -231,6 +231,38 @@ def test_a_declared_movement_is_on_the_books_at_once(own_house: Any) -> None:
     assert own_house.admin.get("/v1/accounts").status_code == 200
 
 
+def test_a_piece_comes_goes_and_comes_back_under_its_serial_number_at_what_it_cost(own_house: Any) -> None:
+    post = own_house.admin.post
+    assert post("/v1/items", {"code": "WATCH", "name_en": "Watch", "method": "specific"}).status_code == 201
+    came = {"kind": "purchase_receipt", "item": "WATCH", "quantity": "1", "from": "SUPPLIER", "to": "STORE"}
+    rows = [
+        came | {"price": "400", "lot": "SN-1", "occurred_at": "2026-09-21T08:00:00Z"},
+        came | {"price": "500", "lot": "SN-2", "occurred_at": "2026-09-21T08:00:00Z"},
+        {
+            "kind": "sales_shipment", "item": "WATCH", "quantity": "1", "from": "STORE", "to": "CUSTOMER",
+            "lot": "SN-2", "occurred_at": "2026-09-21T09:00:00Z", "document": "SO-1",
+        },
+    ]  # fmt: skip
+    answer = post("/v1/movements", {"movements": rows}, Idempotency_Key=key())
+    assert answer.status_code == 201, answer.text
+    sold = answer.json()["movement_ids"][2]
+    back = {
+        "kind": "customer_return", "item": "WATCH", "quantity": "1", "from": "CUSTOMER", "to": "STORE",
+        "lot": "SN-2", "returns": sold, "document": "RMA-1", "occurred_at": "2026-09-21T10:00:00Z",
+    }  # fmt: skip
+    answer = post("/v1/movements", {"movements": [back]}, Idempotency_Key=key())
+    assert answer.status_code == 201, answer.text
+    [shown] = own_house.admin.everything("/v1/movements", document="RMA-1")
+    assert (shown["lot"], shown["returns"]) == ("SN-2", sold)
+    lots = own_house.admin.everything("/v1/balances", item="WATCH", location="STORE")
+    assert {(row["lot"], row["quantity"]) for row in lots} == {("SN-1", "1"), ("SN-2", "1")}
+    for document, cost in (("SO-1", "500.00"), ("RMA-1", "500.00")):
+        [entry] = own_house.admin.everything("/v1/journal-entries", document=document)
+        assert [line["debit"] for line in entry["lines"]] == [cost, None]
+    nameless = post("/v1/movements", {"movements": [came | {"price": "1"}]}, Idempotency_Key=key())
+    assert [error["pointer"] for error in nameless.json()["errors"]] == ["/movements/0/lot"]
+
+
 def test_the_same_request_again_gets_the_first_answer_and_changes_nothing(own_house: Any) -> None:
     name = key()
     body = {"movements": [{k: v for k, v in RECEIPT.items() if k != "occurred_at"}]}
@@ -275,6 +307,10 @@ def test_a_request_without_a_key_is_refused(house: Any) -> None:
         ({"price": "0.0000001"}, "/movements/1/price"),
         ({"occurred_at": "2026-09-21T10:00:00"}, "/movements/1/occurred_at"),
         ({"occurred_at": "2090-01-01T00:00:00Z"}, "/movements/1"),
+        ({"lot": "L-1"}, "/movements/1/lot"),
+        ({"lot": ""}, "/movements/1/lot"),
+        ({"returns": "12"}, "/movements/1/returns"),
+        ({"kind": "landed_cost", "party": None}, "/movements/1"),
     ],
 )
 def test_one_row_that_cannot_be_booked_keeps_all_from_the_books(house: Any, change: dict, pointer: str) -> None:
