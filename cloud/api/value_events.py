@@ -32,6 +32,7 @@ from cloud.api.values import (
     parse_decimal,
 )
 from cloud.domain.costing.allocation import Basis
+from cloud.domain.costing.allocation_rules import UnknownIndustry
 from cloud.domain.decimals import micro_text
 from cloud.domain.moments import moment_of
 from cloud.flows.record_value_events import (
@@ -42,7 +43,7 @@ from cloud.flows.record_value_events import (
     correct_prices,
     land_costs,
 )
-from cloud.flows.share_costs import SharedCost, UnknownIndustry, adopt_industry, share_cost
+from cloud.flows.share_costs import SharedCost, adopt_industry, share_cost
 from cloud.store import codes, valuation
 from cloud.store.valuation import EventRow, Rule
 

@@ -10,6 +10,7 @@ import psycopg
 
 from cloud.domain.batch import Batch
 from cloud.domain.costing.allocation import Basis, CannotShare, Target, share_by
+from cloud.domain.costing.allocation_rules import rules_of
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import Answered, CannotRecord, Event, Request, answer_once, book_rows
 from cloud.flows.record_value_events import ROWS_MAX, Paper, landed_events, receipts_named
@@ -20,41 +21,6 @@ Cursor = psycopg.Cursor
 
 # The type of cost that work orders take as labour; every other type is overhead to them.
 LABOUR = "labour"
-COST_TYPE_MAX = 64
-
-# How costs are commonly shared in an industry (requirement R128); a company takes over those of its own.
-INDUSTRY_RULES: dict[str, tuple[tuple[str, Basis, str], ...]] = {
-    "manufacturing": (
-        ("freight", Basis.WEIGHT, "document"),
-        ("duty", Basis.VALUE, "document"),
-        ("labour", Basis.QUANTITY, "workshop"),
-        ("energy", Basis.QUANTITY, "workshop"),
-        ("overhead", Basis.VALUE, "workshop"),
-    ),
-    "process": (
-        ("freight", Basis.WEIGHT, "document"),
-        ("duty", Basis.VALUE, "document"),
-        ("labour", Basis.WEIGHT, "batch"),
-        ("energy", Basis.WEIGHT, "batch"),
-        ("overhead", Basis.VALUE, "batch"),
-    ),
-    "pharmacy": (
-        ("freight", Basis.VALUE, "batch"),
-        ("cold_chain", Basis.VOLUME, "batch"),
-        ("inspection", Basis.QUANTITY, "batch"),
-        ("duty", Basis.VALUE, "document"),
-    ),
-    "retail": (("freight", Basis.VALUE, "document"), ("duty", Basis.VALUE, "document")),
-    "e-commerce": (
-        ("freight", Basis.VOLUME, "document"),
-        ("packing", Basis.QUANTITY, "document"),
-        ("duty", Basis.VALUE, "document"),
-    ),
-}
-
-
-class UnknownIndustry(ValueError):
-    """No rules are known for this industry."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,9 +73,7 @@ def share_cost(
 
 def adopt_industry(connection: psycopg.Connection, company_id: int, industry: str) -> list[Rule]:
     """Write the rules that are common in an industry as the company's own. Raises UnknownIndustry, psycopg.Error."""
-    if industry not in INDUSTRY_RULES:
-        raise UnknownIndustry(f"expected one of {', '.join(INDUSTRY_RULES)}, got {industry!r}")
-    made = [Rule(industry, *rule) for rule in INDUSTRY_RULES[industry]]
+    made = [Rule(industry, rule.cost_type, rule.basis, rule.dimension) for rule in rules_of(industry)]
     with connection.transaction():
         for rule in made:
             valuation.put_rule(connection, company_id, rule)

@@ -26,6 +26,11 @@ def items(connection: psycopg.Connection, company_id: int, codes: Iterable[str])
     return {code: ItemCode(*rest) for code, *rest in rows}
 
 
+def item_ids(connection: psycopg.Connection, company_id: int, codes: Iterable[str]) -> dict[str, int]:
+    """item_id by code; unknown codes are absent."""
+    return {code: item.item_id for code, item in items(connection, company_id, codes).items()}
+
+
 def location_ids(connection: psycopg.Connection, company_id: int, codes: Iterable[str]) -> dict[str, int]:
     """location_id by code; unknown codes are absent."""
     values = {"company": company_id, "codes": list(codes)}
