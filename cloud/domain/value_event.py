@@ -19,8 +19,9 @@ Int64 = NDArray[np.int64]
 # Those that concern a receipt (`original`); all others concern a pool.
 AT_RECEIPT = frozenset((Kind.PRICE_CORRECTION, Kind.LANDED_COST))
 
-# Order within one instant: changes of a pool's value, then goods, and what a receipt learns about itself behind it.
-RANK_CHANGE, RANK_RECEIPT, RANK_TRANSFER, RANK_AT_RECEIPT, RANK_ISSUE = range(5)
+# Order within one instant: changes of a pool's value, then goods, what a receipt learns about itself behind it, and
+# last what takes another movement of the instant back.
+RANK_CHANGE, RANK_RECEIPT, RANK_TRANSFER, RANK_AT_RECEIPT, RANK_ISSUE, RANK_CORRECTION = range(6)
 
 
 def ranks(kind: Int64) -> Int64:

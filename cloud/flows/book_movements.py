@@ -30,7 +30,14 @@ from cloud.domain.ledger.posting import (
 from cloud.domain.movement import Kind, MovementColumns, Tag
 from cloud.domain.records import Records
 from cloud.domain.rounding import OVERFLOW, muldiv_columns, round_ratio, to_minor
-from cloud.domain.value_event import RANK_ISSUE, RANK_RECEIPT, RANK_TRANSFER, ValueEventColumns, ranks
+from cloud.domain.value_event import (
+    RANK_CORRECTION,
+    RANK_ISSUE,
+    RANK_RECEIPT,
+    RANK_TRANSFER,
+    ValueEventColumns,
+    ranks,
+)
 from cloud.store.costs import (
     write_allowances,
     write_cost_entries,
@@ -161,7 +168,7 @@ class _Plan:
             [*pools.values(), *(key for one in originals.values() for key in (one.src, one.dst) if key)],
         )
         legs = chart.legs(moves)
-        own, own_amount = _own_values(moves, company)
+        own, own_amount = own_values(moves, company)
         # NONE and OVERFLOW are the same number: only a price that is a cost can overflow.
         for row in np.flatnonzero((own == OVERFLOW) & (moves.price != NONE) & np.isin(moves.kind, _PRICED)):
             legs.reject.setdefault(int(row), "quantity × price passes what the books can hold")
@@ -182,6 +189,9 @@ class _Plan:
         rank = np.where(
             self.src[:n] == NONE, RANK_RECEIPT, np.where(self.dst[:n] != NONE, RANK_TRANSFER, RANK_ISSUE)
         )
+        if moves.corrects.any():
+            takes_back = moves.corrects.any(axis=1) & (moves.corrects != moves.movement_id).any(axis=1)
+            rank[takes_back] = RANK_CORRECTION
         gateway, seq, epoch = moves.gateway, moves.seq, moves.epoch
         if len(events):
             rank = np.concatenate([rank, ranks(events.kind)])
@@ -371,7 +381,7 @@ def _named(moves: MovementColumns, events: ValueEventColumns) -> tuple[Int64, li
     return named, missing
 
 
-def _own_values(moves: MovementColumns, company: Company) -> tuple[Int64, Int64]:
+def own_values(moves: MovementColumns, company: Company) -> tuple[Int64, Int64]:
     """Price × quantity × rate as a cost value (10⁻⁶) and as a ledger amount (minor units), each rounded once."""
     value = moves.value.copy()
     amount = np.full(len(moves), ABSENT, np.int64)
@@ -658,8 +668,8 @@ class _Booking:
         """What takes the difference between an entry's legs: the variance that it is, else rounding."""
         accounts, kind, rows = self.plan.chart.accounts, self.records.kind, self.rows
         rest = np.full(len(rows), accounts["rounding"])
-        at_standard = rows.dst != NONE
-        at_standard &= self.costed.pools.method[rows.dst] == Method.STANDARD
+        at_standard = rows.dst != NONE  # a batch of moves inside one pool has no pools at all
+        at_standard[at_standard] = self.costed.pools.method[rows.dst[at_standard]] == Method.STANDARD
         if at_standard.any():
             of_production = kind == Kind.PRODUCTION_RECEIPT
             rest[at_standard] = np.where(
