@@ -6,6 +6,7 @@ TALLYGATE_MQTT_USER      the cloud's user, TALLYGATE_MQTT_PASSWORD or …_FILE
 TALLYGATE_MQTT_CA_FILE   certificate authority of the broker; set: TLS, absent: plain (loopback only)
 TALLYGATE_API_LISTEN     host:port of the web service
 TALLYGATE_API_PROXIES    addresses of reverse proxies whose X-Forwarded-For and -Proto are believed, by commas
+TALLYGATE_KERNEL_CACHE   folder where compiled kernels are kept; must be known before numba is imported
 """
 
 import os
@@ -72,6 +73,12 @@ def proxies(environment: Mapping[str, str] = os.environ) -> list[str]:
                 f"TALLYGATE_API_PROXIES: expected addresses or networks, got {address!r}"
             ) from error
     return found
+
+
+def kernel_cache(environment: Mapping[str, str] = os.environ) -> Path | None:
+    """Where compiled kernels are kept; None: where numba keeps them, beside the source or in the user's cache."""
+    folder = environment.get("TALLYGATE_KERNEL_CACHE")
+    return Path(folder).expanduser().absolute() if folder else None
 
 
 def _needed(environment: Mapping[str, str], name: str) -> str:

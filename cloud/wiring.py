@@ -22,6 +22,7 @@ from cloud import settings
 from cloud.api.app import create_app
 from cloud.console import pages
 from cloud.console.live import SWEEP_S, LiveFeed
+from cloud.domain.costing.warm_up import warm_up
 from cloud.flows.first_access import FirstAccess, make_first_access
 from cloud.store.pool import POOL_SIZE, make_pool
 
@@ -128,11 +129,23 @@ def say_first_access(made: FirstAccess, address: str) -> None:
 async def _serve(server: WebServer, dsn: str) -> None:
     address = f"http://{server.config.host}:{server.config.port}/"
     offering = asyncio.create_task(_offer_first_access(dsn, address), name="first access")
+    # Beside the first requests: pages are served while a compiler works, declared movements wait for it.
+    warming = asyncio.create_task(_warm_up(), name="warm kernels")
     try:
         await server.serve()
     finally:
         offering.cancel()
-        await asyncio.gather(offering, return_exceptions=True)
+        await asyncio.gather(offering, warming, return_exceptions=True)
+
+
+async def _warm_up() -> None:
+    """The supervisor's edge: without warm kernels we serve all the same, and the first costs come later."""
+    try:
+        await asyncio.to_thread(warm_up)
+    except Exception:
+        log.exception("kernels could not be made ready")
+    else:
+        log.info("kernels are ready")
 
 
 async def _offer_first_access(dsn: str, address: str) -> None:

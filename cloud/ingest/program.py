@@ -9,6 +9,7 @@ import socket
 import sys
 
 from cloud import settings
+from cloud.domain.costing.warm_up import warm_up
 from cloud.ingest.subscriber import Subscriber
 from cloud.ingest.worker import Worker
 
@@ -28,6 +29,7 @@ def main(argv: list[str] | None = None) -> int:
     worker = Worker(dsn, subscriber, arguments.name)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop.set())
+    warm_up()  # before the first message: a batch does not wait for a compiler
     subscriber.start()
     try:
         worker.run()

@@ -33,6 +33,7 @@ MOST = 2**31 - 1  # movements and stored layers of one call; rows are named by i
 # Fewer movements are costed before a second core has woken up.
 WORTH_A_SECOND_CORE = 200_000
 GROUPS_PER_CORE = 8  # so that a core that got small pools takes the next group
+CORES = numba.config.NUMBA_NUM_THREADS
 
 # numba's cores work for one caller at a time.
 _all_cores = threading.Lock()
@@ -188,7 +189,7 @@ def cost_histories(
         cost=segments.unsorted(stream, costs),
         adjustments=Adjustments(*segments.gathered(np.where(fine, state[:, kernels.ADJUSTED], 0), adjusted)),
         links=HistoryLinks(*segments.gathered(np.where(fine, state[:, kernels.LINKED], 0), linked))
-        if links
+        if linked is not None
         else None,
         releases=Releases(*(np.zeros(0, np.int64) for _ in range(4))),
         uncosted=np.zeros(0, np.int64),
@@ -293,7 +294,7 @@ def _run(
     n_pools = len(pools.pool_id)
     if cores is None:
         cores = numba.get_num_threads() if segments.size >= WORTH_A_SECOND_CORE else 1
-    cores = min(cores, n_pools, numba.config.NUMBA_NUM_THREADS)
+    cores = min(cores, n_pools, CORES)
     if cores <= 1:
         kernels.cost_segments(0, n_pools, *arguments)
         return
