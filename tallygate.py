@@ -12,6 +12,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from cloud import settings
+
 # verb → (module and function that takes the arguments and returns the exit status, what it does)
 VERBS: dict[str, tuple[str, str]] = {
     "demo": (
@@ -20,6 +22,7 @@ VERBS: dict[str, tuple[str, str]] = {
     ),
     "edge": ("edge.wiring:main", "a gateway: readers, recognition, outbox, uplink"),
     "ingest": ("cloud.ingest.program:main", "apply the gateways' logs"),
+    "jobs": ("cloud.jobs.program:main", "re-cost what came late, settle periods"),
     "api": ("cloud.wiring:main", "the web service: API and live page"),
     "migrate": ("cloud.store.program:main", "bring the database to the newest schema"),
     "verify": ("cloud.checks.verify:main", "check the promises on the running database"),
@@ -35,7 +38,7 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 # Verbs that ask or change the books: without a database in the environment they mean the demo's in this folder.
-OF_THE_BOOKS = frozenset({"migrate", "verify", "quarantine", "loss", "restored", "company", "import"})
+OF_THE_BOOKS = frozenset({"migrate", "jobs", "verify", "quarantine", "loss", "restored", "company", "import"})
 DEMO_DSN = Path(".tallygate/tallygate_owner.dsn")
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}
@@ -74,11 +77,18 @@ def main(argv: list[str] | None = None) -> int:
         print(f"tallygate: no verb {verb!r}\n\n{_usage()}", file=sys.stderr)
         return 2
     configure_logging()
+    _place_kernels()
     if verb in OF_THE_BOOKS:
         _fall_back_to_the_demo()
     module, function = VERBS[verb][0].split(":")
     program: Callable[[list[str]], Any] = getattr(importlib.import_module(module), function)
     return int(program(rest) or 0)
+
+
+def _place_kernels() -> None:
+    """Compiled kernels go where the setting says: here, because numba reads it once, when it is imported."""
+    if folder := settings.kernel_cache():
+        os.environ["NUMBA_CACHE_DIR"] = str(folder)
 
 
 def _fall_back_to_the_demo() -> None:

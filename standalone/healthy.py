@@ -4,6 +4,7 @@
     python -m standalone.healthy connected PORT     something here is connected to the port of another
     python -m standalone.healthy answers URL        the address answers with 2xx
     python -m standalone.healthy leases             some worker holds a lease in the database (TALLYGATE_DSN)
+    python -m standalone.healthy jobs               a re-costing job has a session there
 
 Exit codes: 0 healthy, 1 not, 2 called wrongly. The first two look into the kernel's table instead of
 connecting: an LLRP reader has one client at a time, and a TLS broker logs every half connection.
@@ -15,6 +16,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
+from typing import LiteralString
 
 CONNECT_TIMEOUT_S = 5
 # Columns and states of /proc/net/tcp: proc(5) and include/net/tcp_states.h.
@@ -52,13 +54,22 @@ def answers(url: str) -> bool:
 
 def leases(_: str) -> bool:
     """Whether some worker's lease has not run out."""
+    return _finds("SELECT 1 FROM lane_leases WHERE expires_at > now() LIMIT 1")
+
+
+def jobs(_: str) -> bool:
+    """Whether a job has a session; sessions of one role see each other."""
+    return _finds("SELECT 1 FROM pg_stat_activity WHERE application_name = 'tallygate jobs' LIMIT 1")
+
+
+def _finds(query: LiteralString) -> bool:
     import psycopg
 
     from cloud.settings import dsn
 
     try:
         with psycopg.connect(dsn(), connect_timeout=CONNECT_TIMEOUT_S) as connection:
-            found = connection.execute("SELECT 1 FROM lane_leases WHERE expires_at > now() LIMIT 1").fetchone()
+            found = connection.execute(query).fetchone()
     except psycopg.Error:
         return False
     return found is not None
@@ -69,6 +80,7 @@ CHECKS: dict[str, Callable[[str], bool]] = {
     "connected": connected,
     "answers": answers,
     "leases": leases,
+    "jobs": jobs,
 }
 
 
@@ -78,7 +90,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     parser.add_argument("check", choices=CHECKS)
     parser.add_argument("of", nargs="?", default="", help="port or address")
     chosen = parser.parse_args(argv)
-    if chosen.check != "leases" and not chosen.of:
+    if chosen.check not in ("leases", "jobs") and not chosen.of:
         parser.error(f"{chosen.check} of what?")
     healthy = CHECKS[chosen.check](chosen.of)
     print("healthy" if healthy else f"not {chosen.check} {chosen.of}".rstrip())

@@ -101,6 +101,7 @@ class Site:
         )
         self._begin("broker")
         self._add("ingest", ["ingest"], self._cloud_environment("tallygate_ingest"))
+        self._add("jobs", ["jobs"], self._cloud_environment("tallygate_ingest"))
         self._add("api", ["api"], self._cloud_environment("tallygate_api"), self._page_answers)
         listen = f"{HOST}:{self.ports.reader}"
         self._add(
@@ -122,7 +123,7 @@ class Site:
 
     def stop(self) -> None:
         """Stop every part, the youngest first, the database last."""
-        for part in ("reader", "edge", "api", "ingest", "broker"):
+        for part in ("reader", "edge", "api", "jobs", "ingest", "broker"):
             if part in self._children:
                 self._children[part].stop()
         if self._postgres is not None:

@@ -78,6 +78,29 @@ def recost_company(
     return found
 
 
+def recost_items(
+    connection: psycopg.Connection, company_id: int, items: Sequence[int], worker: str, *, every: int = SNAPSHOT_EVERY,
+    day_not_before: int | None = None,
+) -> Found:  # fmt: skip
+    """Re-cost the marked components of these items, waiting for another program that is at it.
+
+    day_not_before  as in recost_component. Raises BooksDisagree, psycopg.Error.
+    """
+    found = Found()
+    with _alone(connection, company_id, wait=True):
+        passed: set[int] = set()
+        for item in items:
+            if item in passed:
+                continue
+            one = recost_component(
+                connection, company_id, [item], worker, every=every, day_not_before=day_not_before
+            )
+            if one is not None:
+                passed |= set(one.items)
+                found.done.append(one)
+    return found
+
+
 @contextmanager
 def _alone(connection: psycopg.Connection, company_id: int, wait: bool) -> Iterator[bool]:
     where = {"company": company_id}

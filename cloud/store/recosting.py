@@ -6,6 +6,7 @@ Reading goes by COPY into columns, so that a million movements are arrays and ne
 import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from typing import Any
 from uuid import UUID
 
@@ -14,7 +15,9 @@ import psycopg
 from numpy.typing import NDArray
 
 from cloud.domain.batch import Batch, Company
+from cloud.domain.costing.methods import PERIODIC
 from cloud.domain.costing.pools import LastCosts, Layers, Pools
+from cloud.domain.moments import moment_of
 from cloud.domain.movement import Kind
 from cloud.domain.rounding import to_minor
 from cloud.store import copy
@@ -27,6 +30,19 @@ Cursor = psycopg.Cursor
 NONE = -1
 
 _UNIX_ORDINAL = 719_163  # Python's ordinal of 1970-01-01
+# The columns of a pool's state behind its id, as the statements name them.
+_STATE = (
+    "method",
+    "qty",
+    "value",
+    "last_value",
+    "last_qty",
+    "standard",
+    "settled_value",
+    "settled_qty",
+    "allowance",
+)
+
 _COPY_HEADER_BYTES, _COPY_TRAILER_BYTES = 19, 2
 
 MOVEMENT = {
@@ -188,18 +204,7 @@ def newest_start(
 def _from_cut(cursor: Cursor, where: dict[str, Any], start: Start, known: Sequence[tuple[Any, ...]]) -> Start:
     table = np.array(known, np.int64).reshape(len(known), 10)
     at = np.searchsorted(start.pools.pool_id, table[:, 0])
-    columns = (
-        "method",
-        "qty",
-        "value",
-        "last_value",
-        "last_qty",
-        "standard",
-        "settled_value",
-        "settled_qty",
-        "allowance",
-    )
-    for number, name in enumerate(columns, 1):
+    for number, name in enumerate(_STATE, 1):
         getattr(start.pools, name)[at] = table[:, number]
     for item, value, qty in cursor.execute(statement("recost", "cut_items"), where):
         row = np.searchsorted(start.last_costs.item_id, item)
@@ -227,6 +232,43 @@ def _layers(rows: Sequence[tuple[Any, ...]], pools: Pools) -> tuple[Layers, Laye
         np.array([row[7].toordinal() - _UNIX_ORDINAL for row in rows], np.int64), column(8),
     )  # fmt: skip
     return layers, sources
+
+
+def standing_start(cursor: Cursor, company_id: int, items: Sequence[int], standing: Standing) -> Start | None:
+    """The books as they stand, as a state to begin from; None where something waits, is short or has no cost."""
+    if standing.earliest_mark_us is not None or len(standing.qty) == 0 or (standing.qty < 0).any():
+        return None
+    where = {"company": company_id, "items": list(items)}
+    rows = cursor.execute(statement("recost", "standing_layers"), where).fetchall()
+    if any(row[4] < 0 or row[9] for row in rows):
+        return None
+    start = beginning(standing)
+    table = np.array(cursor.execute(statement("recost", "standing_pools"), where).fetchall(), np.int64).reshape(
+        -1, 10
+    )
+    for number, name in enumerate(_STATE, 1):
+        getattr(start.pools, name)[:] = table[:, number]
+    for item, value, qty in cursor.execute(
+        statement("books", "lock_item_costs"), {"company": company_id, "item": list(items)}
+    ):
+        row = np.searchsorted(start.last_costs.item_id, item)
+        if row < len(start.last_costs.item_id) and start.last_costs.item_id[row] == item:
+            start.last_costs.value[row], start.last_costs.qty[row] = value, qty
+    start.after_us = int(standing.newest_us.max())
+    start.layers, start.sources = _layers(rows, start.pools)
+    return start
+
+
+def moved_since(cursor: Cursor, since: datetime) -> list[tuple[int, int, int]]:
+    """(company_id, item_id, how many movements were recorded since)."""
+    return cursor.execute(statement("recost", "moved_since"), {"since": since}).fetchall()
+
+
+def raise_newest(cursor: Cursor, company_id: int, items: Sequence[int], cut_us: int) -> None:
+    """Whatever comes from before a cut is late from now on, also in pools that were quiet then."""
+    cursor.execute(
+        statement("recost", "raise_newest"), {"company": company_id, "items": list(items), "cut": cut_us}
+    )
 
 
 # ── What is written ─────────────────────────────────────────────────────────────────────────────────
@@ -505,3 +547,36 @@ def write_cut(cursor: Cursor, company: Company, cut: Start) -> None:
         copy.integers("occurred_us", cut.sources.occurred_us, 8),
     ]
     copy.write(cursor, "cost_cut_layers", columns, k)
+
+
+# ── Periods ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True, slots=True)
+class PeriodRow:
+    """A period; waits: goods of periodic methods moved in it, and it has not been settled."""
+
+    period_id: int
+    first_day: date
+    last_day: date
+    state: str
+    waits: bool
+
+
+def read_periods(cursor: Cursor, company_id: int) -> list[PeriodRow]:
+    """The company's calendar, oldest first."""
+    return [PeriodRow(*row) for row in cursor.execute(statement("recost", "periods"), {"company": company_id})]
+
+
+def periodic_pools(cursor: Cursor, company_id: int) -> list[tuple[int, int]]:
+    """(pool_id, item_id) of the pools with a periodic method."""
+    methods = sorted(int(method) for method in PERIODIC)
+    rows = cursor.execute(statement("recost", "periodic_pools"), {"company": company_id, "methods": methods})
+    return [(row[0], row[1]) for row in rows]
+
+
+def mark_settled(cursor: Cursor, company_id: int, period_id: int, at_us: int) -> None:
+    """The period has its price."""
+    cursor.execute(
+        statement("recost", "mark_settled"), {"company": company_id, "period": period_id, "at": moment_of(at_us)}
+    )

@@ -74,7 +74,7 @@ def _runs(command: list[str]) -> bool:
 
 
 def test_it_holds_the_whole_way(services: dict[str, dict[str, Any]]) -> None:
-    assert {"broker", "database", "migrate", "ingest", "api", "edge", "reader"} <= set(services)
+    assert {"broker", "database", "migrate", "ingest", "jobs", "api", "edge", "reader"} <= set(services)
 
 
 def test_every_image_is_pinned_to_a_release(services: dict[str, dict[str, Any]]) -> None:

@@ -7,15 +7,20 @@ a cost. Every story ends with `verify`, and what was posted before is compared b
 import random
 import uuid
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+import psycopg
 import pytest
 
 from cloud.domain.movement import MICRO, Kind, MovementColumns
 from cloud.flows.book_movements import book
-from cloud.flows.recost import Found, recost_company
+from cloud.flows.recost import ATTEMPTS, Found, recost_company
+from cloud.flows.recost_component import run_component
+from cloud.flows.snapshot import keep_snapshots
+from cloud.store import recosting
 from cloud.store.batches import close_batch, load_company, open_batch
 from tests.makers import NOON_US, SECOND_US, Warehouse
 
@@ -178,6 +183,198 @@ def batches(random_: random.Random, events: Sequence[Event]) -> list[list[Event]
     late = sorted(events, key=lambda e: e.at_s + random_.choice((0, 0, 0, 400, 1500)) * random_.random())
     cuts = sorted(random_.sample(range(1, len(late)), min(len(late) - 1, random_.randint(1, 6))))
     return [late[a:b] for a, b in zip([0, *cuts], [*cuts, len(late)], strict=True)]
+
+
+def test_moves_inside_one_pool_cost_nothing_and_are_booked(warehouse: Warehouse) -> None:
+    arrive(warehouse, [Event(1, Kind.TRANSFER_OUT, "BOLT", 3, "STORE", "YARD", 0)])
+    assert warehouse.fetch("SELECT count(*) FROM cost_entries") == [(0,)]
+
+
+def buy(seq: int, pieces: float, price: float, at_s: float, where: str = "STORE", item: str = "BOLT") -> Event:
+    return Event(seq, Kind.PURCHASE_RECEIPT, item, pieces, "SUPPLIER", where, at_s, round(price * MICRO))
+
+
+def sell(seq: int, pieces: float, at_s: float, where: str = "STORE", item: str = "BOLT") -> Event:
+    return Event(seq, Kind.SALES_SHIPMENT, item, pieces, where, "CUSTOMER", at_s)
+
+
+def move(seq: int, pieces: float, at_s: float, source: str, target: str, item: str = "BOLT") -> Event:
+    return Event(seq, Kind.TRANSFER_OUT, item, pieces, source, target, at_s)
+
+
+def test_a_late_receipt_is_what_the_goods_sold_since_cost(warehouse: Warehouse) -> None:
+    """given 10 @ 5.00 of which 8 are sold; when 10 @ 4.00 from before come to be known; then the sale costs 8 × 4.00,
+    in an entry of its own, and 2 @ 4.00 and 10 @ 5.00 are left."""
+    arrive(warehouse, [buy(1, 10, 5, 60), sell(2, 8, 120)])
+    assert warehouse.accounts() == {"goods": 10.0, "cogs": 40.0, "grni": -50.0}
+    arrive(warehouse, [buy(3, 10, 4, 0)])
+    before = Unchanged(warehouse)
+    (done,) = at_rest(warehouse).done
+    before.check()
+    assert warehouse.accounts() == {"goods": 58.0, "cogs": 32.0, "grni": -90.0}
+    assert warehouse.fetch("SELECT qty_left, value_left FROM cost_layers ORDER BY layer_no") == [
+        (2_000_000, 8_000_000), (10_000_000, 50_000_000),
+    ]  # fmt: skip
+    assert warehouse.fetch(
+        "SELECT e.value, e.qty, e.step, k.name, a.role, j.source_id = e.journal_id FROM cost_entries e"
+        " JOIN journal_entries j ON j.source_id = e.journal_id JOIN movement_kinds k USING (kind)"
+        " JOIN accounts a ON a.account_id = e.counter_account"
+    ) == [(8_000_000, 0, 2, "recosting", "cogs", True)]
+    assert done.adjusted == 1
+    # What it took after all stands under the entry that adjusts it.
+    assert warehouse.fetch("SELECT qty, value FROM consumption_links WHERE step = 2") == [(8_000_000, 32_000_000)]
+    assert at_rest(warehouse).done == []
+
+
+def test_the_difference_follows_the_goods_through_other_pools(warehouse: Warehouse) -> None:
+    """given goods moved from STORE to EAST and sold there; when a dearer receipt turns out to be the older one; then
+    the difference goes through EAST into its sale. The transfer's own is nothing to an account that both share."""
+    arrive(warehouse, [buy(1, 10, 4, 60), move(2, 10, 120, "STORE", "EAST"), sell(3, 5, 180, "EAST")])
+    arrive(warehouse, [buy(4, 10, 6, 0)])
+    at_rest(warehouse)
+    assert warehouse.accounts() == {"goods": 70.0, "cogs": 30.0, "grni": -100.0}
+    assert warehouse.fetch(
+        "SELECT l.amount FROM journal_entries JOIN journal_lines l USING (company_id, source_id, step)"
+        " WHERE kind = 38 ORDER BY 1"
+    ) == [(-1000,), (1000,)]
+    assert warehouse.fetch(
+        "SELECT e.value FROM cost_entries e WHERE step >= 2 AND counter_account IS NULL ORDER BY 1"
+    ) == [(-20_000_000,), (20_000_000,)]
+
+
+def test_what_happened_in_a_locked_period_is_corrected_behind_it_and_says_so(warehouse: Warehouse) -> None:
+    """given a sale in August and August locked; when a cheaper receipt from before comes; then August stays as it
+    is, the correction stands on the first of September, tagged late, and September's sale on its own day."""
+    august, september = -30 * 86_400, 0
+    arrive(warehouse, [buy(1, 30, 5, august), sell(2, 10, august + 60), sell(3, 10, september)])
+    warehouse.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id <= 202608")
+    arrive(warehouse, [buy(4, 30, 4, august - 60)])
+    at_rest(warehouse)
+    assert warehouse.fetch("SELECT posting_date::text, value FROM cost_entries WHERE step >= 2 ORDER BY 1") == [
+        ("2026-09-01", 10_000_000),
+        ("2026-09-21", 10_000_000),
+    ]
+    assert warehouse.fetch("SELECT posting_date::text, tags & 1 FROM journal_entries WHERE kind = 38 ORDER BY 1") == [
+        ("2026-09-01", 1), ("2026-09-21", 0),
+    ]  # fmt: skip
+
+
+def test_a_late_event_reads_from_the_newest_snapshot_before_it_and_no_further(warehouse: Warehouse) -> None:
+    """given a pool of 3,000 movements; when one is late by a few; then the run reads the few hundred behind the last
+    snapshot, and ends as a run over everything does."""
+    every, length = 200, 3_000
+    events = [
+        buy(n, 10, 4 + n % 7, 60 * n) if n % 2 else sell(n, 10 - n % 3, 60 * n) for n in range(1, length + 1)
+    ]
+    late = [events.pop(100), events.pop(-20)]
+    arrive(warehouse, events)
+    arrive(warehouse, late[:1])
+    (first,) = at_rest(warehouse, every=every).done
+    assert first.rows_read == length - 1
+    assert first.cuts >= length // every - 2
+    arrive(warehouse, late[1:])
+    (second,) = at_rest(warehouse, every=every).done
+    assert 20 <= second.rows_read <= 2 * every
+    incremental = books(warehouse)
+    warehouse.owner.execute("UPDATE cost_pools SET late_from_us = 0")
+    (whole,) = at_rest(warehouse).done
+    assert whole.rows_read == length
+    assert whole.adjusted == 0
+    assert books(warehouse) == incremental
+
+
+def test_books_at_rest_are_a_snapshot_themselves(warehouse: Warehouse) -> None:
+    """given a pool that was never late, kept as it stands; when something comes late behind that; then only what
+    is behind is read; and what comes from before, even for a pool that was quiet, is late."""
+    arrive(warehouse, [*[buy(n, 10, 4, 60 * n) for n in range(1, 100)], buy(100, 5, 4, 10, "EAST")])
+    item = warehouse.items["BOLT"]
+    assert keep_snapshots(warehouse.ingest, warehouse.company_id, [item]) == {item}
+    arrive(warehouse, [buy(101, 1, 7, 9_000), sell(102, 3, 9_100)])
+    arrive(warehouse, [sell(103, 2, 9_050)])
+    (done,) = at_rest(warehouse).done
+    assert done.rows_read == 3
+    arrive(warehouse, [sell(104, 2, 3_000, "EAST")])  # EAST has not moved since 10 s, but the cut lies at 5,940 s
+    (done,) = at_rest(warehouse).done
+    assert done.rows_read == 104
+
+
+def test_two_jobs_at_once_do_the_work_once(warehouse: Warehouse) -> None:
+    arrive(warehouse, [buy(1, 10, 5, 60), sell(2, 8, 120)])
+    arrive(warehouse, [buy(3, 10, 4, 0)])
+    info = warehouse.ingest.info
+    with psycopg.connect(host=info.host, port=info.port, dbname=info.dbname, user=info.user, password=info.password,
+                         autocommit=True) as other:  # fmt: skip
+        other.execute("SELECT pg_advisory_lock(hashtext('tallygate recosting'), %s)", [warehouse.company_id])
+        found = recost_company(warehouse.ingest, warehouse.company_id, WORKER)
+        assert found.busy
+        assert found.done == []
+    jobs = [lambda: recost_company(warehouse.ingest, warehouse.company_id, WORKER)]
+    with psycopg.connect(host=info.host, port=info.port, dbname=info.dbname, user=info.user, password=info.password,
+                         autocommit=True) as other:  # fmt: skip
+        jobs.append(lambda: recost_company(other, warehouse.company_id, WORKER))
+        with ThreadPoolExecutor(2) as threads:
+            done = [future.result(60) for future in [threads.submit(job) for job in jobs]]
+    assert sum(len(one.done) for one in done) == 1
+    assert warehouse.fetch("SELECT count(*) FROM cost_entries WHERE step >= 2") == [(1,)]
+
+
+def test_what_is_booked_while_a_component_is_read_is_not_overlooked(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """given a run that is overtaken by a batch every time it reads; then it reads under the locks in the end."""
+    arrive(warehouse, [buy(1, 10, 5, 60), sell(2, 2, 120)])
+    arrive(warehouse, [buy(3, 10, 4, 0)])
+    following = iter(range(4, 100))
+
+    def overtaken(component: Any, every: int) -> Any:
+        if len(component.moves["qty"]) < 5:
+            with psycopg.connect(warehouse.ingest.info.dsn, password=warehouse.ingest.info.password,
+                                 autocommit=True) as other:  # fmt: skip
+                seq = next(following)
+                beside = replace(warehouse, ingest=other)
+                arrive(beside, [sell(seq, 1, 200 + seq)], lane=3)
+        return run_component(component, every)
+
+    monkeypatch.setattr("cloud.flows.recost.run_component", overtaken)
+    (done,) = at_rest(warehouse).done
+    assert done.attempts == ATTEMPTS
+    monkeypatch.undo()
+    result = books(warehouse)
+    warehouse.owner.execute("UPDATE cost_pools SET late_from_us = 0")
+    (again,) = at_rest(warehouse).done
+    assert again.adjusted == 0
+    assert books(warehouse) == result
+
+
+@pytest.mark.parametrize("place", ["write_adjustments", "write_journal", "replace_layers", "update_pools"])
+def test_a_job_that_dies_midway_leaves_nothing_half(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch, place: str
+) -> None:
+    """given its session killed between two writes; then the books are as before and still marked, and the next job
+    does it all."""
+    arrive(warehouse, [buy(1, 10, 5, 60), sell(2, 8, 120)])
+    arrive(warehouse, [buy(3, 10, 4, 0)])
+    before, unchanged = books(warehouse), Unchanged(warehouse)
+    real = getattr(recosting, place)
+    info = warehouse.ingest.info
+
+    def killed(cursor: psycopg.Cursor, *rest: Any) -> None:
+        real(cursor, *rest)
+        with psycopg.connect(host=info.host, port=info.port, dbname=info.dbname, user=info.user,
+                             password=info.password, autocommit=True) as other:  # fmt: skip
+            other.execute("SELECT pg_terminate_backend(%s)", [cursor.connection.info.backend_pid])
+
+    with psycopg.connect(host=info.host, port=info.port, dbname=info.dbname, user=info.user, password=info.password,
+                         autocommit=True) as job:  # fmt: skip
+        monkeypatch.setattr(recosting, place, killed)
+        with pytest.raises(psycopg.OperationalError):
+            recost_company(job, warehouse.company_id, WORKER)
+        monkeypatch.undo()
+    assert books(warehouse) == before
+    unchanged.check()
+    warehouse.check()
+    (done,) = at_rest(warehouse).done
+    assert done.adjusted == 1
 
 
 @pytest.mark.parametrize("seed", range(8))

@@ -195,3 +195,41 @@ DELETE FROM cost_cut_layers WHERE company_id = %(company)s AND item_id = ANY(%(i
 -- accounts --
 -- The chart by role.
 SELECT role, account_id FROM accounts WHERE company_id = %(company)s
+
+-- periods --
+-- The calendar, and in which periods goods of periodic methods moved without a price of the period so far.
+SELECT p.period_id, p.first_day, p.last_day, p.state,
+       p.settled_at IS NULL AND EXISTS (
+           SELECT 1 FROM cost_pools c JOIN cost_entries e USING (company_id, pool_id)
+            WHERE c.company_id = p.company_id AND c.method IN (5, 6, 7) AND e.step = 0
+              AND e.posting_date BETWEEN p.first_day AND p.last_day)
+  FROM periods p WHERE p.company_id = %(company)s ORDER BY p.first_day
+
+-- periodic_pools --
+-- Pools whose issues take their cost from their period.
+SELECT pool_id, item_id FROM cost_pools WHERE company_id = %(company)s AND method = ANY(%(methods)s) ORDER BY pool_id
+
+-- mark_settled --
+-- When periodic methods last took their price.
+UPDATE periods SET settled_at = %(at)s WHERE company_id = %(company)s AND period_id = %(period)s
+
+-- standing_pools --
+-- The pools as they stand, as cut_pools has them.
+SELECT pool_id, method, qty, value, last_value, last_qty, coalesce(standard, -1), settled_value, settled_qty, allowance
+  FROM cost_pools WHERE company_id = %(company)s AND item_id = ANY(%(items)s) ORDER BY pool_id
+
+-- standing_layers --
+-- Their layers, as cut_layers has them, and whether they have a cost.
+SELECT l.pool_id, l.layer_no, l.movement_id, l.step, l.qty_left, l.value_left, l.counter_account, l.posting_date,
+       l.occurred_us, l.uncosted
+  FROM cost_pools p JOIN cost_layers l USING (company_id, pool_id)
+ WHERE p.company_id = %(company)s AND p.item_id = ANY(%(items)s) ORDER BY l.pool_id, l.layer_no
+
+-- moved_since --
+-- Which goods moved how often, by when it was recorded.
+SELECT company_id, item_id, count(*) FROM movements WHERE recorded_at > %(since)s GROUP BY 1, 2
+
+-- raise_newest --
+-- Whatever comes from before a cut is late from now on, also in pools that were quiet then.
+UPDATE cost_pools SET newest_us = %(cut)s
+ WHERE company_id = %(company)s AND item_id = ANY(%(items)s) AND newest_us < %(cut)s
