@@ -241,7 +241,7 @@ def _resolve(
         party = (party_kind or "", movement.party or "")
         if movement.item not in items:
             errors.append({"pointer": f"{at}/item", "detail": f"no item {movement.item!r}"})
-        elif (wrong := _wrong_lot(movement, items[movement.item])) is not None:
+        elif (wrong := wrong_lot(movement.lot, items[movement.item])) is not None:
             errors.append({"pointer": f"{at}/lot", "detail": wrong})
         for name, code in (("from", movement.from_location), ("to", movement.to_location)):
             if code not in places:
@@ -264,11 +264,11 @@ def _resolve(
     ]
 
 
-def _wrong_lot(movement: MovementIn, item: ItemCode) -> str | None:
-    """Why the movement's lot, or its lack of one, does not fit its item."""
-    if movement.lot is not None and item.tracking == "none":
-        return f"the item's lots are not told apart, got {movement.lot!r}"
-    if movement.lot is None and item.method == "specific":
+def wrong_lot(lot: str | None, item: ItemCode) -> str | None:
+    """Why a movement's lot, or its lack of one, does not fit its item."""
+    if lot is not None and item.tracking == "none":
+        return f"the item's lots are not told apart, got {lot!r}"
+    if lot is None and item.method == "specific":
         return "expected the lot or serial number, by which this item is costed, got none"
     return None
 

@@ -6,7 +6,7 @@ went wrong on our side says nothing of our insides: the log has it under the sam
 
 import logging
 import uuid
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any
 
@@ -121,7 +121,7 @@ async def _on_validation_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, RequestValidationError)  # noqa: S101  registered for this kind
     found = error.errors()
     # The offending input is not repeated: it may be a secret in the wrong field, or no text at all.
-    errors = [{"pointer": _pointer(one["loc"]), "detail": one["msg"]} for one in found[:ERRORS_MAX]]
+    errors = [{"pointer": _pointer(one["loc"], error.body), "detail": one["msg"]} for one in found[:ERRORS_MAX]]
     if any(one["type"] == "json_invalid" for one in found):
         return answer(request, Problem(400, "not-json", "the body is not JSON", errors=errors))
     what = "one value" if len(found) == 1 else f"{len(found)} values"
@@ -150,11 +150,22 @@ async def _on_unreachable(request: Request, error: Exception) -> Response:
     return answer(request, problem)
 
 
-def _pointer(location: tuple[int | str, ...]) -> str:
+def _pointer(location: tuple[int | str, ...], body: Any) -> str:
     """`("body", "movements", 3, "kind")` is /movements/3/kind; other parts of the request stand in front."""
     first, *rest = location or ("body",)
-    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in rest]
+    parts = [str(part).replace("~", "~0").replace("/", "~1") for part in _in_body(rest, body)]
     return "".join(f"/{part}" for part in parts) if first == "body" else "/".join([str(first), *parts])
+
+
+def _in_body(parts: Sequence[int | str], body: Any) -> Iterator[int | str]:
+    """The parts that lead through `body`. Which of several shapes was tried is no part of it, but stands among them."""
+    last = len(parts) - 1
+    for number, part in enumerate(parts):
+        if isinstance(body, dict) and part not in body and number != last:
+            continue
+        yield part
+        found = (isinstance(body, dict) and part in body) or (isinstance(body, list) and isinstance(part, int))
+        body = body[part] if found else None
 
 
 def _first_line(error: Exception) -> str:

@@ -8,11 +8,22 @@ from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, Field, StringConstraints
 
 from cloud.api.access import MovementWriter, Pool, Reader
+from cloud.api.movements import wrong_lot
 from cloud.api.once import IdempotencyKey, moment_us, parse_signed, refusals, request_of, told, unknown_codes
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, make_page
 from cloud.api.problems import not_found, wrong_value
 from cloud.api.value_events import SignedText
-from cloud.api.values import MICRO_DIGITS, Code, CostValue, DecimalText, MomentIn, Quantity, Text, parse_decimal
+from cloud.api.values import (
+    MICRO_DIGITS,
+    Code,
+    CostValue,
+    DecimalText,
+    LotCode,
+    MomentIn,
+    Quantity,
+    Text,
+    parse_decimal,
+)
 from cloud.domain.decimals import micro_text
 from cloud.domain.movement import Kind
 from cloud.flows.production import (
@@ -26,7 +37,7 @@ from cloud.flows.production import (
     receive_output,
     release_order,
 )
-from cloud.store import codes, production
+from cloud.store import codes, master, production
 from cloud.store.production import NewOrder, OrderRow
 
 router = APIRouter(prefix="/v1/work-orders", tags=["work orders"])
@@ -82,6 +93,7 @@ class IssueIn(BaseModel):
     item: Code
     quantity: DecimalText
     from_location: Code = Field(alias="from")
+    lot: LotCode | None = Field(None, description="Lot or serial number, of an item whose lots are told apart.")
 
 
 class IssuesIn(BaseModel):
@@ -119,6 +131,7 @@ class OutputIn(BaseModel):
 
     quantity: DecimalText
     to_location: Code = Field(alias="to")
+    lot: LotCode | None = Field(None, description="Lot or serial number of what is received.")
     backflush_from: Code | None = Field(
         None, description="The location that the standard quantities of all components are taken from as well."
     )
@@ -280,6 +293,7 @@ def receive(
             if place not in places
         ]:
             raise unknown_codes(errors)
+        lot = _lot_of_output(connection, company_id, code, body.lot)
         with refusals(missing=NoSuchOrder):
             answered = receive_output(
                 connection,
@@ -290,6 +304,7 @@ def receive(
                 moment_us(body.occurred_at),
                 request,
                 None if body.backflush_from is None else places[body.backflush_from],
+                lot,
             )
     return _done(pool, company_id, code, told(response, answered))
 
@@ -312,7 +327,7 @@ def close(
 
 
 def _new_order(connection: psycopg.Connection, company_id: int, body: WorkOrderIn) -> NewOrder:
-    items = codes.item_ids(connection, company_id, {body.item, *(one.item for one in body.components)})
+    items = codes.items(connection, company_id, {body.item, *(one.item for one in body.components)})
     site = production.site_id(connection, company_id, body.site)
     errors = [{"pointer": "/item", "detail": f"no item {body.item!r}"}] if body.item not in items else []
     errors += [{"pointer": "/site", "detail": f"no site {body.site!r}"}] if site is None else []
@@ -326,12 +341,13 @@ def _new_order(connection: psycopg.Connection, company_id: int, body: WorkOrderI
     components: dict[int, int] = {}
     for number, one in enumerate(body.components):
         at = f"/components/{number}"
-        if items[one.item] in components:
+        component_id = items[one.item].item_id
+        if component_id in components:
             raise wrong_value(f"{at}/item", f"{one.item!r} stands here twice")
-        components[items[one.item]] = parse_decimal(one.quantity, MICRO_DIGITS, f"{at}/quantity")
+        components[component_id] = parse_decimal(one.quantity, MICRO_DIGITS, f"{at}/quantity")
     return NewOrder(
         code=body.code,
-        item_id=items[body.item],
+        item_id=items[body.item].item_id,
         site_id=site,
         planned_micro=parse_decimal(body.quantity, MICRO_DIGITS, "/quantity"),
         batch=body.batch,
@@ -341,24 +357,40 @@ def _new_order(connection: psycopg.Connection, company_id: int, body: WorkOrderI
 
 
 def _issues(connection: psycopg.Connection, company_id: int, body: IssuesIn) -> list[Issue]:
-    items = codes.item_ids(connection, company_id, {row.item for row in body.rows})
+    items = codes.items(connection, company_id, {row.item for row in body.rows})
     places = codes.location_ids(connection, company_id, {row.from_location for row in body.rows})
     errors = []
     for number, row in enumerate(body.rows):
         if row.item not in items:
             errors.append({"pointer": f"/rows/{number}/item", "detail": f"no item {row.item!r}"})
+        elif (wrong := wrong_lot(row.lot, items[row.item])) is not None:
+            errors.append({"pointer": f"/rows/{number}/lot", "detail": wrong})
         if row.from_location not in places:
             errors.append({"pointer": f"/rows/{number}/from", "detail": f"no location {row.from_location!r}"})
     if errors:
         raise unknown_codes(errors)
+    named = {(items[row.item].item_id, row.lot) for row in body.rows if row.lot is not None}
+    lots = master.put_lots(connection, company_id, sorted(named))
     return [
         Issue(
-            items[row.item],
+            items[row.item].item_id,
             parse_decimal(row.quantity, MICRO_DIGITS, f"/rows/{number}/quantity"),
             places[row.from_location],
+            0 if row.lot is None else lots[items[row.item].item_id, row.lot],
         )
         for number, row in enumerate(body.rows)
     ]
+
+
+def _lot_of_output(connection: psycopg.Connection, company_id: int, code: str, lot: str | None) -> int:
+    """The lot of what an order makes; 0 where none is told apart, or where there is no such order."""
+    rows = production.orders(connection, company_id, "", 1, one=code)
+    if not rows:
+        return 0
+    item = codes.items(connection, company_id, [rows[0].item])[rows[0].item]
+    if (wrong := wrong_lot(lot, item)) is not None:
+        raise wrong_value("/lot", wrong)
+    return 0 if lot is None else master.put_lots(connection, company_id, [(item.item_id, lot)])[item.item_id, lot]
 
 
 def _done(pool: Any, company_id: int, code: str, ids: list[UUID]) -> DoneOut:

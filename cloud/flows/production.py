@@ -37,11 +37,12 @@ class NoSuchOrder(LookupError):
 
 @dataclass(frozen=True, slots=True)
 class Issue:
-    """So much of a component, 10⁻⁶ stock units, out of a location."""
+    """So much of a component, 10⁻⁶ stock units, out of a location; lot_id 0 where its lots are not told apart."""
 
     item_id: int
     qty_micro: int
     from_id: int
+    lot_id: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,9 +127,11 @@ def receive_output(
     occurred_us: int,
     request: Request,
     backflush_from: int | None = None,
+    lot_id: int = 0,
 ) -> Answered:
     """Put finished goods into stock.
 
+    lot_id          of the output, 0 where its lots are not told apart
     backflush_from  the location that the standard quantities of all components are taken from at the same moment
     More than was planned begins as it is received. Raises NoSuchOrder, CannotRecord, RequestConflict, psycopg.Error.
     """
@@ -146,7 +149,7 @@ def receive_output(
         moves.append(
             Declared(
                 Kind.PRODUCTION_RECEIPT, order.item_id, qty_micro, order.location_id, to_id, occurred_us,
-                document=order.code,
+                document=order.code, lot_id=lot_id,
             )
         )  # fmt: skip
         return book_rows(cursor, batch, request.key, moves, own_values={0: 0} if beyond > 0 else None)
@@ -239,7 +242,7 @@ def _issue(order: WorkOrder, number: int, issue: Issue, occurred_us: int) -> Dec
         raise CannotRecord("what an order makes cannot be its own component", number, "item")
     return Declared(
         Kind.PRODUCTION_ISSUE, issue.item_id, issue.qty_micro, issue.from_id, order.location_id, occurred_us,
-        document=order.code,
+        document=order.code, lot_id=issue.lot_id,
     )  # fmt: skip
 
 

@@ -108,7 +108,7 @@ def test_a_correction_that_cannot_be_is_named_by_row_and_field(
     rows = [{"receipt": bought(house), "price": "6"}, {"receipt": bought(house)} | row]
     found = refused(post(house.admin, "/v1/value-events", {"kind": "price_correction", "rows": rows}))
     assert found
-    assert found[0][0].replace("/price_correction", "") == pointer
+    assert found[0][0] == pointer
     assert said in found[0][1]
     # Nothing of it was booked: the first row can still be, from the receipt's own price.
     alone = post(house.admin, "/v1/value-events", {"kind": "price_correction", "rows": rows[:1]})
@@ -215,3 +215,38 @@ def test_changing_what_goods_are_worth_takes_the_scopes_of_money_and_of_writing(
 )
 def test_every_request_names_itself_by_a_key(house: Any, path: str) -> None:
     assert ("header/Idempotency-Key") in [pointer for pointer, _ in refused(house.admin.post(path, {}))]
+
+
+def test_a_kind_of_change_that_does_not_exist_is_told_which_do(house: Any) -> None:
+    ((pointer, said),) = refused(post(house.admin, "/v1/value-events", {"kind": "wish", "rows": []}))
+    assert pointer == ""
+    assert "'price_correction', 'landed_cost', 'shared_cost'" in said
+    missing = refused(post(house.admin, "/v1/value-events", {"kind": "landed_cost"}))
+    assert missing[0][0] == "/rows"
+
+
+def test_pieces_that_are_told_apart_go_into_an_order_and_come_out_by_their_numbers(own_house: Any) -> None:
+    """Two motors of different cost; the dearer one goes into a pump, which has a number of its own."""
+    client = own_house.admin
+    for code in ("MOTOR", "PUMP"):
+        item = {"code": code, "name_en": code, "method": "specific", "tracking": "serial"}
+        assert client.post("/v1/items", item).status_code == 201
+    for lot, price in (("M-1", "80"), ("M-2", "95")):
+        bought(own_house, item="MOTOR", quantity="1", lot=lot, price=price)
+    order = {
+        "code": "WO-1",
+        "item": "PUMP",
+        "quantity": "1",
+        "site": "MAIN",
+        "occurred_at": "2026-09-22T08:00:00Z",
+    }
+    assert post(client, "/v1/work-orders", order).status_code == 201
+    issue = {"rows": [{"item": "MOTOR", "quantity": "1", "from": "STORE"}], "occurred_at": "2026-09-22T09:00:00Z"}
+    assert refused(post(client, "/v1/work-orders/WO-1/issues", issue))[0][0] == "/rows/0/lot"
+    issue["rows"][0]["lot"] = "M-2"  # type: ignore[index]
+    assert post(client, "/v1/work-orders/WO-1/issues", issue).json()["order"]["in_work"] == "95.00"
+    output = {"quantity": "1", "to": "STORE", "occurred_at": "2026-09-22T10:00:00Z"}
+    assert refused(post(client, "/v1/work-orders/WO-1/receipts", output))[0][0] == "/lot"
+    assert post(client, "/v1/work-orders/WO-1/receipts", output | {"lot": "P-7"}).status_code == 201
+    moved = {(row["kind"], row["lot"]) for row in client.everything("/v1/movements", document="WO-1")}
+    assert moved == {("production_start", None), ("production_issue", "M-2"), ("production_receipt", "P-7")}
