@@ -15,6 +15,7 @@ from uuid import UUID
 import psycopg
 
 from cloud.domain.access import Company
+from cloud.domain.costing.methods import Method
 from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.movement import Crossing, Kind, Outcome
 from cloud.store import feeds
@@ -175,7 +176,7 @@ def as_text(report: Report) -> str:
                     pool.item,
                     pool.site or "",
                     pool.account,
-                    "fifo" if pool.method == 2 else "moving average",
+                    Method(pool.method).label.replace("_", " "),
                     str(layer.layer_no),
                     micro_text(layer.qty_left),
                     micro_text(layer.value_left, digits),

@@ -6,8 +6,8 @@ is refused when a later description says otherwise. The default costing method m
 that come later.
 """
 
-from collections.abc import Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, fields
 from datetime import UTC, date, datetime, timedelta
 from zoneinfo import ZoneInfo
 
@@ -23,6 +23,7 @@ from cloud.domain.company import (
     WrongDescription,
     lane_of,
 )
+from cloud.domain.costing.allocation_rules import AllocationRule
 from cloud.domain.ledger.charts import chart_of, posting_rules_of
 from cloud.store import master
 from cloud.store.master import CannotChange, Month
@@ -35,13 +36,17 @@ MONTHS_MAX = 12 * 200  # a typing error in a year would otherwise fill the calen
 
 @dataclass(frozen=True, slots=True)
 class CompanyDescription:
-    """A company as an installer describes it in one file; names refer to codes."""
+    """A company as an installer describes it in one file; names refer to codes.
+
+    allocation_rules  by what costs are shared, by industry; what the company has changed stays as it is
+    """
 
     settings: CompanySettings
     sites: tuple[Site, ...] = ()
     gates: tuple[Gate, ...] = ()
     gateways: tuple[Gateway, ...] = ()
     items: tuple[Item, ...] = ()
+    allocation_rules: Mapping[str, Sequence[AllocationRule]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         places = [site.code for site in self.sites]
@@ -144,12 +149,14 @@ def apply_description(
             add_gateway(connection, company_id, description.settings.code, gateway)
         if description.items:
             master.put_items(connection, company_id, description.items)
+        if description.allocation_rules:
+            master.add_allocation_rules(connection, company_id, description.allocation_rules)
     return company_id
 
 
 def _refuse_other_books(books: CompanySettings, wanted: CompanySettings) -> None:
     changeable = ("name", "default_method")
-    for name in (field.name for field in fields(CompanySettings) if field.name not in changeable):
+    for name in (one.name for one in fields(CompanySettings) if one.name not in changeable):
         old, new = getattr(books, name), getattr(wanted, name)
         if old != new:
             raise CannotChange(f"company {books.code}: expected {name} {old} as its books are kept, got {new}")

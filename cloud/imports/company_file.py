@@ -9,6 +9,7 @@ An example with every key; what is optional says so:
     time_zone = "Asia/Shanghai"  # IANA
     profile = "ASBE"             # ASBE, IFRS or US_GAAP
     default_method = "fifo"      # of items that do not say theirs; optional, else moving_average
+    industries = ["food"]        # whose customs of sharing costs it takes over; optional
 
     [[sites]]
     code = "MAIN"
@@ -38,6 +39,9 @@ An example with every key; what is optional says so:
     tracking = "lot"             # or serial, none
     weight_g = "125.5"           # of one stock unit
     volume_cm3 = "640"
+
+    [allocation_rules.tea]       # or rules of its own, as in cloud/domain/costing/allocation_rules.toml
+    roasting = { basis = "weight", dimension = "batch" }
 """
 
 import tomllib
@@ -49,6 +53,7 @@ import msgspec
 
 from cloud.domain.catalog import DEFAULT_METHOD, MILLI_DIGITS, Item, WrongMasterData
 from cloud.domain.company import CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
+from cloud.domain.costing.allocation_rules import UnknownIndustry, WrongRules, rules_from, rules_of
 from cloud.domain.currency import UnknownCurrency
 from cloud.domain.decimals import NotADecimal, parse_scaled
 from cloud.domain.ledger.charts import UnknownProfile
@@ -69,6 +74,7 @@ class _Company(msgspec.Struct, forbid_unknown_fields=True):
     time_zone: str
     profile: str
     default_method: str = DEFAULT_METHOD
+    industries: list[str] = []
 
 
 class _Zone(msgspec.Struct, forbid_unknown_fields=True):
@@ -115,6 +121,7 @@ class _File(msgspec.Struct, forbid_unknown_fields=True):
     gates: list[_Gate] = []
     gateways: list[_Gateway] = []
     items: list[_Item] = []
+    allocation_rules: dict[str, Any] = {}
 
 
 class _ItemsFile(msgspec.Struct, forbid_unknown_fields=True):
@@ -124,9 +131,11 @@ class _ItemsFile(msgspec.Struct, forbid_unknown_fields=True):
 def read_company_file(path: Path) -> CompanyDescription:
     """Raises WrongCompanyFile, OSError."""
     file = _read(path, _File)
+    settings = msgspec.structs.asdict(file.company)
+    industries = settings.pop("industries")
     try:
         return CompanyDescription(
-            CompanySettings(**msgspec.structs.asdict(file.company)),
+            CompanySettings(**settings),
             sites=tuple(Site(s.code, s.name, tuple(Zone(z.code, z.name) for z in s.zones)) for s in file.sites),
             gates=tuple(
                 Gate(g.code, g.inside, g.outside, g.crossing_group, round(g.same_crossing_s * MICROSECONDS))
@@ -134,8 +143,11 @@ def read_company_file(path: Path) -> CompanyDescription:
             ),
             gateways=tuple(Gateway(g.site, g.code) for g in file.gateways),
             items=_items(file.items, path),
+            allocation_rules={one: rules_of(one) for one in industries} | rules_from(file.allocation_rules),
         )
-    except (WrongDescription, WrongTopic, UnknownCurrency, UnknownProfile) as error:
+    except (
+        WrongDescription, WrongTopic, UnknownCurrency, UnknownProfile, UnknownIndustry, WrongRules,
+    ) as error:  # fmt: skip
         raise WrongCompanyFile(f"{path}: {error}") from error
 
 

@@ -21,6 +21,7 @@ from cloud.domain.catalog import (
     lot_of_tag,
 )
 from cloud.domain.company import CompanySettings, Gate, LocationKind
+from cloud.domain.costing.allocation_rules import AllocationRule
 from cloud.domain.ledger.charts import Account
 from cloud.domain.ledger.posting import PostingRule
 from cloud.store.sql import statement
@@ -321,6 +322,23 @@ def _item_columns(company_id: int, items: Sequence[Item]) -> dict[str, object]:
         "weight": [item.weight_mg for item in items],
         "volume": [item.volume_mm3 for item in items],
     }
+
+
+def add_allocation_rules(
+    connection: psycopg.Connection, company_id: int, rules: Mapping[str, Sequence[AllocationRule]]
+) -> None:
+    """Rules for sharing costs, by industry; those that the company has already keep what it made of them."""
+    rows = [(industry, rule) for industry, lines in rules.items() for rule in lines]
+    connection.execute(
+        statement("master", "add_allocation_rules"),
+        {
+            "company": company_id,
+            "industry": [industry for industry, _ in rows],
+            "cost_type": [rule.cost_type for _, rule in rows],
+            "basis": [rule.basis.value for _, rule in rows],
+            "dimension": [rule.dimension for _, rule in rows],
+        },
+    )
 
 
 def put_lots(

@@ -10,6 +10,8 @@ import pytest
 
 from cloud.domain.catalog import BoundTag, Expectation, Item, Party, WrongMasterData
 from cloud.domain.company import CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
+from cloud.domain.costing.allocation import Basis
+from cloud.domain.costing.allocation_rules import AllocationRule, rules_of
 from cloud.domain.ledger.charts import WITHOUT_RULE, chart_of
 from cloud.domain.movement import Crossing, Kind
 from cloud.flows.declare import Declared, declare_movements
@@ -280,6 +282,21 @@ def test_a_tag_is_bound_once_and_never_quietly_to_another_item(connection: psyco
         master.put_tags(connection, company_id, [BoundTag(epc, "B", 1_000_000)])
     with pytest.raises(UnknownCode, match="no item 'Z'"):
         master.put_tags(connection, company_id, [BoundTag("E280", "Z", 1_000_000)])
+
+
+def test_rules_for_sharing_costs_come_with_the_description_and_keep_what_the_company_made_of_them(
+    connection: psycopg.Connection,
+) -> None:
+    own = {"tea": (AllocationRule("roasting", Basis.WEIGHT, "batch"),)}
+    description = CompanyDescription(CN, allocation_rules={"retail": rules_of("retail")} | own)
+    apply_description(connection, description)
+    connection.execute("UPDATE allocation_rules SET basis = 'quantity' WHERE cost_type = 'duty'")
+    apply_description(connection, description)
+    rules = connection.execute("SELECT industry, cost_type, basis, dimension FROM allocation_rules ORDER BY 1, 2")
+    assert rules.fetchall() == [
+        ("retail", "duty", "quantity", "document"), ("retail", "freight", "value", "document"),
+        ("tea", "roasting", "weight", "batch"),
+    ]  # fmt: skip
 
 
 def test_a_tag_is_bound_to_its_lot_and_a_serial_items_tag_is_a_lot_of_its_own(

@@ -323,7 +323,8 @@ function poolRow(pool) {
 
 /** A pool of one layer says it all in its own row. */
 function layerRows(pool) {
-  if (pool.method !== "fifo" && !pool.layers.some((layer) => layer.uncosted || layer.quantity.startsWith("-"))) return [];
+  const isAverage = ["moving_average", "periodic_average", "standard"].includes(pool.method);
+  if (isAverage && !pool.layers.some((layer) => layer.uncosted || layer.quantity.startsWith("-"))) return [];
   const rows = pool.layers.map((layer) => {
     const isShort = layer.quantity.startsWith("-");
     return {

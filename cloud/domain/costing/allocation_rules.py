@@ -57,6 +57,11 @@ def parse_rules(text: str) -> dict[str, tuple[AllocationRule, ...]]:
         said = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise WrongRules(str(error)) from error
+    return rules_from(said)
+
+
+def rules_from(said: Mapping[str, Any]) -> dict[str, tuple[AllocationRule, ...]]:
+    """The same from a table that was read already. Raises WrongRules."""
     return {industry: tuple(_rules(industry, lines)) for industry, lines in said.items()}
 
 

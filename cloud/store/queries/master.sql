@@ -136,6 +136,13 @@ ON CONFLICT (company_id, code) DO UPDATE
        item_class = excluded.item_class, method = excluded.method, provenance = excluded.provenance,
        tracking = excluded.tracking, weight_mg = excluded.weight_mg, volume_mm3 = excluded.volume_mm3
 
+-- add_allocation_rules --
+-- Rules that a company has keep what it made of them.
+INSERT INTO allocation_rules (company_id, industry, cost_type, basis, dimension)
+SELECT %(company)s, * FROM unnest(%(industry)s::text[], %(cost_type)s::text[], %(basis)s::text[],
+                                  %(dimension)s::text[])
+ON CONFLICT (company_id, industry, cost_type, priority) DO NOTHING
+
 -- put_lots --
 -- In order of the key, so that two writers cannot deadlock.
 INSERT INTO lots (company_id, item_id, code)

@@ -43,10 +43,12 @@ SELECT w.code, w.item_id, w.location_id, w.dimension_id, w.planned_micro, i.weig
  ORDER BY w.work_order_id LIMIT %(limit)s FOR UPDATE OF w
 
 -- rule --
--- How a cost of this type is shared in this industry; a rule of the industry itself before one for all.
+-- How a cost of this type is shared in this industry; a rule of the industry itself before one for all. Where no
+-- industry is named, a rule for all before the oldest of any: most companies are in one.
 SELECT basis, dimension FROM allocation_rules
- WHERE company_id = %(company)s AND cost_type = %(cost_type)s AND industry IN (%(industry)s, '')
- ORDER BY priority DESC, industry DESC LIMIT 1
+ WHERE company_id = %(company)s AND cost_type = %(cost_type)s
+   AND (industry IN (%(industry)s, '') OR %(industry)s = '')
+ ORDER BY priority DESC, industry = %(industry)s DESC, rule_id LIMIT 1
 
 -- rules --
 -- All of a company's rules.

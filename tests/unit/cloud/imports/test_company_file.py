@@ -39,6 +39,8 @@ def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
     assert description.gates == (Gate("dock-1", "MAIN-STORE", "WORLD", 1, 10_000_000),)
     assert [item.code for item in description.items] == ["TEA-100"]
     assert description.items[0].provenance == "company.toml"
+    assert (description.settings.default_method, description.items[0].weight_mg) == ("fifo", 125_500)
+    assert list(description.allocation_rules) == ["food", "tea"]
 
 
 @pytest.mark.parametrize(
@@ -82,6 +84,8 @@ def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
             HEAD.replace('"ASBE"', '"IFRS"\ndefault_method = "periodic_lifo"'),
             "default method: IFRS does not allow periodic_lifo",
         ),
+        (HEAD + 'industries = ["fishing"]\n', "expected one of trade, retail"),
+        (HEAD + "[allocation_rules.tea]\nroasting = 3\n", "tea.roasting: expected basis and dimension, got 3"),
         (HEAD + '[[items]]\ncode = "A"\nname_en = "a"\nweight_g = "0.0001"\n', "at most 3 digits"),
         (HEAD + '[[items]]\ncode = "A"\nname_en = "a"\nvolume_cm3 = 0\n', "volume_cm3: expected more than 0"),
         (
