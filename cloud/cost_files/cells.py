@@ -270,15 +270,19 @@ def _read_case(path: Path) -> Cells:
         raise BadFile(path.name, [Problem("the file", complaint)])
     if wrong := [row for row, movement in enumerate(movements, 1) if not isinstance(movement, dict)]:
         raise BadFile(path.name, [Problem(f"movement {row}", "expected an object") for row in wrong])
-    movements = list(_apart(movements))
-    names = dict.fromkeys(name for movement in movements for name in movement)
-    columns = {
-        name.strip().lower(): pa.array([_json_text(movement.get(name)) for movement in movements], pa.string())
-        for name in names
-    }
-    columns.setdefault("type", pa.nulls(len(movements), pa.string()))
     method = case.get("method") if isinstance(case, dict) else None
-    return Cells(path.name, columns, len(movements), "movement", "key", method=method)
+    return cells_of(path.name, movements, method)
+
+
+def cells_of(name: str, movements: Iterable[dict[str, Any]], method: str | None = None) -> Cells:
+    """The cells of a case: movements as objects, values as texts (numbers only where no digit can be lost)."""
+    rows = list(_apart(movements))
+    keys = dict.fromkeys(key for row in rows for key in row)
+    columns = {
+        key.strip().lower(): pa.array([_json_text(row.get(key)) for row in rows], pa.string()) for key in keys
+    }
+    columns.setdefault("type", pa.nulls(len(rows), pa.string()))
+    return Cells(name, columns, len(rows), "movement", "key", method=method)
 
 
 def _apart(movements: Iterable[dict[str, Any]]) -> Iterator[dict[str, Any]]:

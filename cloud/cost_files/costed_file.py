@@ -243,6 +243,7 @@ class _Result:
         lines.append((came, counter[arrives], -value[arrives] - variance[came]))
         off = np.flatnonzero((variance != 0) & (rows.dst != NONE) & ~np.isin(self.kind, RECEIPTS))
         lines.append((off, np.full(len(off), _ACCOUNT["ppv"]), variance[off]))
+        lines.append(self._value_from_nowhere(np.where(corrects, found.entry_corrects, by), off))
         releases = self.outcome.releases
         lines.append((releases.move, np.full(len(releases.move), _ACCOUNT["allowance"]), -releases.value))
         lines.append((releases.move, _COUNTER[self.kind[releases.move]], releases.value))
@@ -252,6 +253,21 @@ class _Result:
         if off_by := int(amount.sum()):
             raise AssertionError(f"the journal of {self.data.cells.name} is off balance by {off_by} × 10⁻⁶")
         return journal, journal.balance("ppv")
+
+    def _value_from_nowhere(self, responsible: Int64, off_standard: Int64) -> tuple[Int64, Int64, Int64]:
+        """Goods that were transferred before any cost was known, and got one where they arrived but not where they
+        came from, are worth something that nobody has paid for yet: that awaits clarification."""
+        moved = self.kind[responsible] == Type.TRANSFER
+        worth = np.zeros(len(self.data), np.int64)
+        np.add.at(worth, self.plan.movement[responsible[moved]], self.outcome.entry_value[moved])
+        off = off_standard[self.kind[off_standard] == Type.TRANSFER]
+        np.add.at(worth, self.plan.movement[off], self.outcome.variance[off])
+        unknown = np.zeros(len(self.data), np.bool_)
+        unknown[self.plan.movement[self.outcome.uncosted]] = True
+        worth[~unknown] = 0
+        rows = np.flatnonzero(worth[self.plan.movement])
+        rows = rows[np.unique(self.plan.movement[rows], return_index=True)[1]]
+        return rows, np.full(len(rows), _ACCOUNT["clarification"]), -worth[self.plan.movement[rows]]
 
     def _bought(self, rows: Int64, value: Int64) -> list[tuple[str, Int64, Int64]]:
         """Opposite a receipt: what is owed for the goods, landed cost, and what standard cost leaves over."""

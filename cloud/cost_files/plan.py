@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from cloud.cost_files.reading import ABSENT, INTO, OUT_OF, RECEIPTS, Movements, Type, product
 from cloud.domain.costing.methods import PERIODIC, Method
 from cloud.domain.costing.pools import NONE, LastCosts, Layers, Op, Pools, Rows
-from cloud.domain.rounding import minor_unit
+from cloud.domain.rounding import minor_unit, round_ratio
 
 Int64 = NDArray[np.int64]
 Bool = NDArray[np.bool_]
@@ -274,6 +274,7 @@ class _Planning:
         pools = Pools.empty(
             np.arange(n_pools), item, self.method_of_item[item], np.full(n_pools, minor_unit(MINOR_DIGITS))
         )
+        _give_first_standards(rows, pools)
         return Plan(
             rows, movement[order], pools, Layers.empty(), LastCosts.empty(np.arange(n_items)), place, self.methods,
             self.price_news, self.landed_news, self.returned,
@@ -402,6 +403,28 @@ def _columns_of_legs(data: Movements, legs: _Legs, price_news: Int64, landed_new
         "op": op, "src": legs.src, "dst": legs.dst, "qty": legs.qty, "own": own,
         "extra": np.where(np.isin(kind, RECEIPTS), extra, 0),
     }  # fmt: skip
+
+
+def _give_first_standards(rows: Rows, pools: Pools) -> None:
+    """Goods that leave a pool at standard cost before it has a standard cost what its first one says.
+
+    The first: what it is set to, or the unit cost of a receipt. A pool whose first goods come at a cost needs no
+    help here.
+    """
+    n, n_pools = len(rows), len(pools.pool_id)
+    sets = rows.op == Op.SET_STANDARD
+    paid = np.isin(rows.op, (Op.MOVE, Op.RETURN_IN)) & (rows.dst != NONE) & (rows.own != NONE)
+    first_cost, first_goods = np.full(n_pools, n), np.full(n_pools, n)
+    costs = np.flatnonzero(sets | paid)
+    np.minimum.at(first_cost, rows.dst[costs], costs)
+    for side in (rows.src, rows.dst):
+        goods = np.flatnonzero((side != NONE) & (rows.qty > 0))
+        np.minimum.at(first_goods, side[goods], goods)
+    late = (pools.method == Method.STANDARD) & (first_goods < first_cost) & (first_cost < n)
+    for pool in np.flatnonzero(late).tolist():
+        first = int(first_cost[pool])
+        value = int(rows.own[first] + rows.extra[first])
+        pools.standard[pool] = value if sets[first] else round_ratio(value * 10**6, int(rows.qty[first]))
 
 
 def _joined(first: dict[str, Int64], second: dict[str, Int64]) -> dict[str, Int64]:
