@@ -1,6 +1,7 @@
 """Stories of work orders: what goes in becomes the cost of what comes out, and what is left says why."""
 
 from collections.abc import Iterator
+from uuid import UUID
 
 import pytest
 
@@ -18,13 +19,13 @@ from cloud.flows.production import (
     release_order,
 )
 from cloud.flows.record_value_events import Paper
-from cloud.flows.recost import recost_component
+from cloud.flows.recost import recost_company, recost_component
 from cloud.flows.set_standard import NewStandard, set_standards
 from cloud.flows.share_costs import SharedCost, adopt_industry, share_cost
 from cloud.store import production
 from cloud.store.production import NewOrder
 from tests.makers import Warehouse
-from tests.valuing import add_item, ask, at, micro, receive, sell, values
+from tests.valuing import add_item, ask, at, invoice, micro, receive, sell, values
 
 
 @pytest.fixture(autouse=True)
@@ -194,6 +195,32 @@ def test_at_standard_the_usage_is_told_apart_from_the_rest_of_the_variance(wareh
         "raw_material": 108.00, "goods": 100.00, "grni": -200.00, "absorbed": -25.00, "production_variance": 5.00,
         "usage_variance": 12.00,
     }  # fmt: skip
+
+
+def test_an_invoice_that_comes_late_follows_the_goods_into_what_was_made_of_them(shop: Shop) -> None:
+    """given 100 steel @ 5.00, 20 of it in 10 lamps, 5 lamps sold; when the steel's invoice says 6.00; then at once
+    the sale takes the share of what is gone, and re-costed 10.00 of it are in the lamps that are left."""
+    house = shop.warehouse
+    steel = UUID(house.fetch("SELECT movement_id::text FROM movements")[0][0])
+    shop.release(10)
+    shop.issue(STEEL=20)
+    shop.receive(10)
+    sell(house, "LAMP", 5, 36_000)
+    invoice(house, steel, "6", 40_000)
+    assert values(house) == {"STEEL": (80, 480.00), "LAMP": (5, 50.00)}
+    assert house.accounts()["cogs"] == 70.00
+    recost_company(house.owner, house.company_id, "test")
+    assert values(house) == {"STEEL": (80, 480.00), "LAMP": (5, 60.00)}
+    assert house.accounts() == {"raw_material": 480.00, "goods": 60.00, "grni": -600.00, "cogs": 60.00}
+
+
+def test_labour_that_comes_when_all_is_received_is_production_variance(shop: Shop) -> None:
+    shop.release(10)
+    shop.issue(STEEL=20)
+    shop.receive(10)
+    shop.absorb(labour="30")
+    assert shop.in_work() == 0
+    assert shop.warehouse.accounts()["production_variance"] == 30.00
 
 
 def test_overhead_of_a_workshop_is_shared_over_its_open_orders(shop: Shop) -> None:
