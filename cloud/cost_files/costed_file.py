@@ -246,7 +246,10 @@ class _Result:
         lines.append(self._value_from_nowhere(np.where(corrects, found.entry_corrects, by), off))
         releases = self.outcome.releases
         lines.append((releases.move, np.full(len(releases.move), _ACCOUNT["allowance"]), -releases.value))
-        lines.append((releases.move, _COUNTER[self.kind[releases.move]], releases.value))
+        # An allowance does not travel: goods that only move to another place are written back up on the way.
+        stays = self.kind[releases.move] == Type.TRANSFER
+        against = np.where(stays, _ACCOUNT["write_down"], _COUNTER[self.kind[releases.move]])
+        lines.append((releases.move, against, releases.value))
         row, account, amount = (np.concatenate(column) for column in zip(*lines, strict=True))
         kept = np.flatnonzero(amount)
         journal = Journal(self.plan.movement[row[kept]], account[kept], amount[kept])

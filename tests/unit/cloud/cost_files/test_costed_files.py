@@ -343,6 +343,16 @@ def test_a_write_down_stands_beside_the_cost_and_goes_with_the_goods() -> None:
     assert journal(result)["allowance"] == (40, 40)
 
 
+def test_an_allowance_does_not_travel() -> None:
+    result = costed(
+        Method.FIFO,
+        receipt(10, 10, pool="MAIN"),
+        row("write_down", None, total=40, pool="MAIN"),
+        row("transfer", 5, pool="MAIN", to_pool="EAST"),
+    )
+    assert (result.allowance, result.journal.balance("write_down")) == (20 * MICRO, 20 * MICRO)
+
+
 def test_counts_and_scrap_have_accounts_of_their_own() -> None:
     result = costed(
         Method.FIFO, row("opening", 10, 2), row("scrap", 1), row("adjust", -2), row("adjust", 1), issue(3)
