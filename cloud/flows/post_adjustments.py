@@ -34,7 +34,7 @@ def post_adjustments(
     day_not_before: int | None = None,
 ) -> int:  # fmt: skip
     """Write the differences; how many cost entries that makes. Raises BooksDisagree, psycopg.Error."""
-    found = _differences(component, outcome)
+    found = differences(component, outcome)
     _check(component, outcome, found)
     if len(found.value) == 0 and not found.allowances:
         return 0
@@ -42,7 +42,7 @@ def post_adjustments(
 
 
 @dataclass(slots=True)
-class _Differences:
+class Differences:
     """d differences in the order of the run. record: row of moves, or behind them of events."""
 
     record: Int64
@@ -55,7 +55,7 @@ class _Differences:
     allowances: list[tuple[int, int, int, int]] = field(default_factory=list)  # record, pool, value, day
 
 
-def _differences(component: Component, outcome: Outcome) -> _Differences:
+def differences(component: Component, outcome: Outcome) -> Differences:
     """Final minus posted, for every movement and pool, value event and pool."""
     moves, recorded, events = component.moves, component.recorded, component.events
     n = len(recorded)
@@ -74,7 +74,7 @@ def _differences(component: Component, outcome: Outcome) -> _Differences:
     def column(*parts: Int64) -> Int64:
         return np.concatenate(parts).astype(np.int64)[order]
 
-    found = _Differences(
+    found = Differences(
         record[order],
         column(recorded.src[out], recorded.dst[into], event_pool),
         column(src_left[out], dst_left[into], event_left),
@@ -172,7 +172,7 @@ def _id(component: Component, key: int) -> bytes:
     return bytes(component.events["id"][component.in_place[key - n]])
 
 
-def _check(component: Component, outcome: Outcome, found: _Differences) -> None:
+def _check(component: Component, outcome: Outcome, found: Differences) -> None:
     """The differences must lead from what stands to what was run, in every pool."""
     standing = component.standing
     after = standing.value.copy()
@@ -198,7 +198,7 @@ class _Posting:
     calendar: Calendar
     component: Component
     outcome: Outcome
-    found: _Differences
+    found: Differences
     day_not_before: int | None
 
     def write(self) -> int:

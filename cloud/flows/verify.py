@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 
+from cloud.flows.replay_costs import replay_costs
 from cloud.store.migrate import SERVICE_ROLES
 from cloud.store.sql import statement
 
@@ -139,7 +140,15 @@ def _rest(connection: psycopg.Connection) -> Iterator[Check]:
     yield Check(5, "issues whose consumption does not add up", _one(connection, "links")[0])
     yield Check(6, "replay of the recorded log", None, "comes with `tallygate replay`")
     late = _one(connection, "late_pools")[0]
-    yield Check(6, "re-costing at rest", None, f"{late} pools are marked late; the re-costing job comes later")
+    yield Check(6, "pools that wait for re-costing", 0, f"{late} marked late" if late else "none")
+    replayed = list(replay_costs(connection))
+    wrong = [f"{one.company}: {one.first}" for one in replayed if one.wrong]
+    rows = sum(one.rows for one in replayed if not one.waits)
+    at_rest = sum(not one.waits for one in replayed)
+    yield Check(
+        6, "costs of a run in the world's order, for components at rest", sum(one.wrong for one in replayed),
+        f"first: {wrong[0]}" if wrong else f"{rows} records in {at_rest} of {len(replayed)} components",
+    )  # fmt: skip
 
 
 # ── Hash chains ─────────────────────────────────────────────────────────────────────────────────────

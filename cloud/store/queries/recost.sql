@@ -233,3 +233,7 @@ SELECT company_id, item_id, count(*) FROM movements WHERE recorded_at > %(since)
 -- Whatever comes from before a cut is late from now on, also in pools that were quiet then.
 UPDATE cost_pools SET newest_us = %(cut)s
  WHERE company_id = %(company)s AND item_id = ANY(%(items)s) AND newest_us < %(cut)s
+
+-- items_of_pools --
+-- Items that have cost pools.
+SELECT DISTINCT item_id FROM cost_pools WHERE company_id = %(company)s ORDER BY item_id
