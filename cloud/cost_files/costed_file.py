@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
-from cloud.cost_files.cells import BadFile, Problem
+from cloud.cost_files.cells import BadFile, Problem, Told
 from cloud.cost_files.outcome import Outcome, cost_plan
 from cloud.cost_files.plan import Plan, plan
 from cloud.cost_files.reading import ABSENT, RECEIPTS, Movements, Type, product
@@ -131,15 +131,18 @@ class CostedFile:
         return sum(one.allowance for one in self.closing)
 
 
-def cost_file(movements: Movements, method: Method | str) -> CostedFile:
+def cost_file(movements: Movements, method: Method | str, told: Told = lambda _: None) -> CostedFile:
     """Cost a file by one method, or "mixed". Raises BadFile."""
+    told(0.0)
     laid_out = plan(movements, method)
+    told(0.25)
     try:
         outcome = cost_plan(laid_out)
     except CannotCost as error:
         row = int(laid_out.movement[error.move])
         complaint = "its cost, or the stock it makes, passes what the books can hold"
         raise BadFile(movements.cells.name, [Problem(movements.cells.place(row), complaint)]) from error
+    told(0.75)
     name = method if isinstance(method, str) else Method(method).label
     return _Result(movements, laid_out, outcome).of(name)
 

@@ -16,7 +16,7 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from cloud.cost_files.cells import BadFile, Problem
+from cloud.cost_files.cells import BadFile, Problem, Told
 from cloud.cost_files.costed_file import CostedFile, cost_file, net_realisable_value, variance_of
 from cloud.cost_files.output import as_json, as_text, compared_text
 from cloud.cost_files.plan import MIXED
@@ -62,7 +62,7 @@ def _answer(arguments: argparse.Namespace, progress: Progress) -> tuple[dict[str
             results.append(_costed(movements, method))
         answer = {"compare": [as_json(result, movements) for result in results]}
         return answer, compared_text(results, movements), 0
-    result = _costed(movements, arguments.method or _method_of(movements))
+    result = _costed(movements, arguments.method or _method_of(movements), told)
     if arguments.reported is None:
         return as_json(result, movements), as_text(result, movements), 0
     report = read_report(arguments.reported, movements, arguments.encoding)
@@ -86,10 +86,10 @@ def _method_of(movements: Movements) -> str:
     return Method.MOVING_AVERAGE.label
 
 
-def _costed(movements: Movements, name: str) -> CostedFile:
+def _costed(movements: Movements, name: str, told: Told = lambda _: None) -> CostedFile:
     if name in WITHOUT_GOODS:
         return WITHOUT_GOODS[name](movements)
-    return cost_file(movements, MIXED if name == MIXED else method_named(name))
+    return cost_file(movements, MIXED if name == MIXED else method_named(name), told)
 
 
 # ── The command line ────────────────────────────────────────────────────────────────────────────────
