@@ -312,14 +312,14 @@ def _cost_of_receipt(m, moved, rows, pools, items, outcomes, count):
         return _cost_of_return(m, rows, pools, items, outcomes, count)
     if rows.own[m] != NONE:
         return rows.own[m], True, True
-    if rows.given[m] != NONE:
-        outcomes.carried[m] = rows.given[m]
-        return rows.given[m], True, True
+    given = rows.given[m]
     if rows.src[m] != NONE:
-        outcomes.carried[m] = moved
-        known = moved > 0 or not outcomes.uncosted[m]
-        return moved, known, known
+        outcomes.carried[m] = moved if given == NONE else given
+        known = moved > 0 or given != NONE or not outcomes.uncosted[m]
+        return outcomes.carried[m], known, known
     value, known = _known_value(dst, qty, pools, items)
+    if not known and given != NONE:
+        return given, True, True
     return value, known, False
 
 
@@ -386,7 +386,7 @@ def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
             rest -= take
             rest_value -= true_cost
             maker = layers.move[layer]
-            if maker != NONE:
+            if maker != NONE and layers.step[layer] == 0:
                 outcomes.out_value[maker] -= change
                 if outcomes.out_value[maker] > VALUE_LIMIT:
                     count[STATUS] = OVERFLOWED
@@ -470,7 +470,8 @@ def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes
             return
         _enter(m, 2, dst, 0, change, before, pools.head[dst], pools, entries, count)
     _keep_at_standard(m, 1, dst, pools, layers, count)
-    outcomes.made[m] = pools.head[dst]
+    if held == 0:
+        outcomes.made[m] = pools.head[dst]
 
 
 @_compiled
@@ -609,6 +610,14 @@ def _add_value(pool, layer, value, pools, layers):
 def _change_method(m, dst, method, pools, layers, items, count):
     """The pool is costed otherwise from here on; the change of its value, which only standard cost makes."""
     was_lifo = _is_last_in_first_out(dst, pools)
+    if pools.method[dst] == STANDARD and method != STANDARD and pools.qty[dst] < 0:
+        # What the pool lacks is a shortage from here on, and no single issue's: the change of method made it.
+        old = pools.head[dst]
+        pools.head[dst] = NONE
+        missing = layers[old].qty, layers[old].value, layers[old].uncosted
+        new = _new_layer(m, 1, dst, missing[0], missing[1], missing[2], pools, layers, count)
+        _append(new, dst, pools, layers)
+        layers.qty[old], layers.value[old], layers.uncosted[old] = 0, 0, False
     pools.method[dst] = method
     if method == STANDARD:
         if pools.standard[dst] == NONE:
@@ -884,7 +893,7 @@ def quiet_places(rows, pools):
             if dst != NONE and op != FEED:
                 short -= -rows.qty[m] <= qty[dst] < 0 and method[dst] != STANDARD
                 qty[dst] += rows.qty[m]
-            if op == RETURN_IN and rows.ref[m] > m:
+            if (op == RETURN_IN or op == FEED) and rows.ref[m] > m:
                 waits_until = max(waits_until, rows.ref[m])
         quiet[m] = short == 0 and waits_until <= m
     return quiet

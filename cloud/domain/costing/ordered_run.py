@@ -123,12 +123,28 @@ def _without_cost(one: Pass, start: int, stop: int) -> Int64:
     return np.flatnonzero(from_outside & (rows["own"][part] == NONE) & waiting) + start
 
 
+def _is_receipt(one: Pass, stop: int) -> Bool:
+    """Which of the first rows bring goods to a pool."""
+    rows = one.rows[:stop]
+    receipt: Bool = (rows["dst"] != NONE) & (rows["op"] <= Op.RETURN_OUT) & (rows["op"] != Op.FEED)
+    return receipt
+
+
+def _brings_cost(one: Pass, stop: int) -> Bool:
+    """Which of the first rows bring goods at a cost that does not come from the pool itself."""
+    rows, outcomes = one.rows[:stop], one.outcomes[:stop]
+    brings = (rows["own"] != NONE) | (rows["src"] != NONE)
+    back = np.flatnonzero((rows["op"] == Op.RETURN_IN) & ~brings)
+    ref, stored = rows["ref"][back], rows["ref"][back] == NONE
+    issued = np.where(stored, rows["ref_qty"][back], one.rows["qty"][ref])
+    brings[back] = (rows["given"][back] != NONE) | stored | (ref < back)
+    brings[back] &= outcomes["done"][back] + rows["qty"][back] <= issued
+    return brings & _is_receipt(one, stop) & ~outcomes["uncosted"]
+
+
 def _first_costs(one: Pass, found: Int64, stop: int) -> Int64:
-    """For each of these rows the next receipt into its pool that had a cost, or NONE."""
-    rows, outcomes = one.rows, one.outcomes
-    known = (rows["dst"][:stop] != NONE) & (rows["op"][:stop] <= Op.RETURN_OUT) & (rows["op"][:stop] != Op.FEED)
-    known &= ~outcomes["uncosted"][:stop]
-    known[found] = False  # one that is valued by another's cost is no source of costs itself
+    """For each of these rows the next receipt into its pool that brought a cost, or NONE."""
+    rows, known = one.rows, _brings_cost(one, stop)
     first = np.full(len(found), NONE, np.int64)
     for pool in np.unique(rows["dst"][found]):
         mine = rows["dst"][found] == pool
@@ -158,6 +174,12 @@ def _waits(one: Pass, start: int, stop: int) -> list[tuple[int, int]]:
     """From which row goods without a cost wait until which one brings their pool its first."""
     found = _without_cost(one, start, stop)
     source = _first_costs(one, found, stop)
+    # Where no receipt has a cost yet, one may still get it from the rounds: none of them is cut off.
+    receipts = np.flatnonzero(_is_receipt(one, stop))
+    last = np.full(len(one.pools), NONE, np.int64)
+    np.maximum.at(last, one.rows["dst"][receipts], receipts)
+    last_of_pool = last[one.rows["dst"][found]]
+    source = np.where((source == NONE) & (last_of_pool > found), last_of_pool, source)
     return list(zip(found[source != NONE].tolist(), source[source != NONE].tolist(), strict=True))
 
 

@@ -329,6 +329,9 @@ class Pass:
         free = rows["own"] == NONE
         through = np.flatnonzero((rows["src"] != NONE) & (rows["dst"] != NONE) & free)
         wanted[through] = out_value[through + start]
+        # A feed that was split from its issue, which stands at its period's end.
+        fed = np.flatnonzero((rows["op"] == Op.FEED) & (rows["src"] == NONE) & (rows["ref"] != NONE) & free)
+        wanted[fed] = out_value[rows["ref"][fed]]
         back = np.flatnonzero((rows["op"] == Op.RETURN_IN) & (rows["ref"] != NONE) & free)
         if len(back):
             issue = rows["ref"][back]
