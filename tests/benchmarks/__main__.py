@@ -11,10 +11,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.histories import measure_histories
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.kernels import measure_kernels
 
-BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {"kernels": measure_kernels, "ingest": measure_ingest}
+BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
+    "kernels": measure_kernels,
+    "histories": measure_histories,
+    "ingest": measure_ingest,
+}
 
 
 def main(argv: list[str] | None = None) -> int:

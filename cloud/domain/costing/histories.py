@@ -187,10 +187,10 @@ def cost_histories(
         last_costs=_last_costs(last_costs, pools, stream, segments.own_row),
         layers=left,
         cost=segments.unsorted(stream, costs),
-        adjustments=Adjustments(*segments.gathered(np.where(fine, state[:, kernels.ADJUSTED], 0), adjusted)),
-        links=HistoryLinks(*segments.gathered(np.where(fine, state[:, kernels.LINKED], 0), linked))
-        if linked is not None
-        else None,
+        adjustments=Adjustments(*_gathered(state, fine, kernels.ADJUSTED_AT, kernels.ADJUSTED, adjusted)),
+        links=None
+        if linked is None
+        else HistoryLinks(*_gathered(state, fine, kernels.LINKED_AT, kernels.LINKED, linked)),
         releases=Releases(*(np.zeros(0, np.int64) for _ in range(4))),
         uncosted=np.zeros(0, np.int64),
         left_over=0,
@@ -239,15 +239,6 @@ class _Segments:
         """Where each pool's first movement stands."""
         return self.starts[:-1] + self.stored
 
-    def gathered(self, counts: Int64, columns: tuple[NDArray, ...], starts: Int64 | None = None) -> list[Int64]:
-        """The first counts[p] values of every pool's segment, as int64."""
-        found = []
-        for column in columns:
-            target = np.empty(int(counts.sum()), np.int64)
-            kernels.gather(self.starts[:-1] if starts is None else starts, counts, column, target)
-            found.append(target)
-        return found
-
     def unsorted(self, stream: Stream, values: Int64) -> Int64:
         """Values of the movements, in the order of the stream."""
         found = np.empty(len(stream), np.int64)
@@ -256,10 +247,10 @@ class _Segments:
 
     def layers_left(self, state: Int64, fine: Bool) -> LayersLeft:
         """What stands in the queues of the pools that were costed."""
-        head = state[:, kernels.HEAD].copy()
-        counts = np.where(fine, state[:, kernels.TAIL] - head, 0)
-        row, qty, value = self.gathered(counts, (self.row, self.qty, self.own), head)
-        return LayersLeft(np.repeat(np.arange(len(counts)), counts), row, qty, value, np.zeros(len(row), np.bool_))
+        state[:, kernels.LAYERS] = state[:, kernels.TAIL] - state[:, kernels.HEAD]
+        row, qty, value = _gathered(state, fine, kernels.HEAD, kernels.LAYERS, (self.row, self.qty, self.own))
+        pool = np.repeat(np.arange(len(fine)), np.where(fine, state[:, kernels.LAYERS], 0))
+        return LayersLeft(pool, row, qty, value, np.zeros(len(row), np.bool_))
 
     def free(self) -> None:
         """Let go of the sorted columns: the layers have been read out of them."""
@@ -271,6 +262,15 @@ def _after(pools: Pools, state: Int64) -> Pools:
     for column, values in enumerate((after.qty, after.value, after.last_value, after.last_qty)):
         values[:] = state[:, column]
     return after
+
+
+def _gathered(state: Int64, fine: Bool, start: int, count: int, columns: tuple[NDArray, ...]) -> list[Int64]:
+    """What the pools that are fine left in `columns`: state's `count` values from its `start` on, as int64."""
+    starts, counts = state[:, start].copy(), np.where(fine, state[:, count], 0)
+    found = [np.empty(int(counts.sum()), np.int64) for _ in columns]
+    for column, target in zip(columns, found, strict=True):
+        kernels.gather(starts, counts, column, target)
+    return found
 
 
 def _columns(n: int, *kinds: type) -> tuple[NDArray, ...]:

@@ -20,8 +20,8 @@ from cloud.domain.rounding import muldiv
 
 RARE = 1
 
-# Columns of the pools' state, int64[P, 9].
-QTY, VALUE, LAST_VALUE, LAST_QTY, HEAD, TAIL, ADJUSTED, LINKED, STATUS = range(9)
+# Columns of the pools' state, int64[P, 12]; LAYERS is the façade's.
+QTY, VALUE, LAST_VALUE, LAST_QTY, HEAD, TAIL, ADJUSTED_AT, ADJUSTED, LINKED_AT, LINKED, LAYERS, STATUS = range(12)
 
 
 # ── Sorting ─────────────────────────────────────────────────────────────────────────────────────────
@@ -70,7 +70,7 @@ def unsort(pool, places, s_value, value):
 
 @njit(cache=True, nogil=True)
 def gather(starts, counts, source, target):
-    """Close the gaps: the first counts[g] values of every segment, one segment behind the other."""
+    """Close the gaps: the counts[g] values from starts[g] on, for every g one behind the other."""
     into = 0
     for g in range(len(starts)):
         for k in range(starts[g], starts[g] + counts[g]):
@@ -86,26 +86,32 @@ def cost_segments(first, last, starts, stored, method, state, s_qty, s_own, s_ro
     """Cost pools first … last − 1.
 
     starts    int64[P + 1]: where the pools' segments begin; stored, method int64[P]: layers at their front, method
-    state     int64[P, 9]: QTY … LAST_QTY before the first event, changed in place; a pool whose STATUS is RARE
+    state     int64[P, 12]: QTY … LAST_QTY before the first event, changed in place; a pool whose STATUS is RARE
               already is passed over. Outputs: HEAD and TAIL, where the layers left stand in s_*; ADJUSTED and
-              LINKED, how many of either the pool made, from its segment's start on
+              LINKED, how many of either the pool made, and ADJUSTED_AT, LINKED_AT from where on
     s_qty, s_own, s_row  int64, int64, int32[n + L]: the segments; spoilt
     cost      int64[n + L], output: the value that an event took or brought in
     adjusted  int32, int32, int64[n + L], output: receipt, issue, and by how much the issue cost less than assumed
     linked    int32, int32, int64, int64[n + L], output: issue, layer, quantity, value; or None
     """
+    # Adjustments and links of one pool follow those of the one before, so that few pages of them are touched.
+    adjusted_to = linked_to = starts[first]
     for p in range(first, last):
         if state[p, STATUS] == RARE:
             continue
-        tail = starts[p] + stored[p]
+        state[p, ADJUSTED_AT], state[p, LINKED_AT] = adjusted_to, linked_to
+        base, end = starts[p], starts[p + 1]
         if method[p] == MOVING_AVERAGE:
-            _cost_average(p, starts[p], tail, starts[p + 1], state, s_qty, s_own, s_row, cost, adjusted, linked)
+            _cost_average(p, base, base + stored[p], end, state, s_qty, s_own, s_row, cost, adjusted, linked)
         elif method[p] == LIFO:
-            _cost_lifo(p, starts[p], tail, starts[p + 1], state, s_qty, s_own, s_row, cost, adjusted, linked)
+            _cost_lifo(p, base, base + stored[p], end, state, s_qty, s_own, s_row, cost, adjusted, linked)
         elif method[p] in (FIFO, SPECIFIC):
-            _cost_fifo(p, starts[p], tail, starts[p + 1], state, s_qty, s_own, s_row, cost, adjusted, linked)
+            _cost_fifo(p, base, base + stored[p], end, state, s_qty, s_own, s_row, cost, adjusted, linked)
         else:
             state[p, STATUS] = RARE
+        if state[p, STATUS] != RARE:
+            adjusted_to += state[p, ADJUSTED]
+            linked_to += state[p, LINKED]
 
 
 @njit(cache=True, parallel=True)
@@ -120,7 +126,7 @@ def cost_segments_on_all_cores(bounds, starts, stored, method, state, s_qty, s_o
 @njit(cache=True, nogil=True)
 def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, linked):
     qty, value, last_value, last_qty = state[p, QTY], state[p, VALUE], state[p, LAST_VALUE], state[p, LAST_QTY]
-    n_adjusted, n_linked = 0, 0
+    adjusted_to, linked_to = state[p, ADJUSTED_AT], state[p, LINKED_AT]
     head = base
     # What is left of the oldest layer; in the columns it is not up to date. 0 and 0: none, or shortages.
     head_qty, head_value = np.int64(0), np.int64(0)
@@ -152,24 +158,24 @@ def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
                 head_value -= taken
                 last_value, last_qty = taken, -moved
                 if linked is not None:
-                    _link(base + n_linked, s_row[i], s_row[head], -moved, taken, linked)
-                    n_linked += 1
+                    _link(linked_to, s_row[i], s_row[head], -moved, taken, linked)
+                    linked_to += 1
             else:
                 if qty + moved < 0:
                     break
                 taken = head_value
                 last_value, last_qty = head_value, head_qty
                 if linked is not None:
-                    _link(base + n_linked, s_row[i], s_row[head], head_qty, head_value, linked)
-                    n_linked += 1
+                    _link(linked_to, s_row[i], s_row[head], head_qty, head_value, linked)
+                    linked_to += 1
                 head += 1
                 while left < 0 and left + s_qty[head] <= 0:
                     taken += s_own[head]
                     left += s_qty[head]
                     last_value, last_qty = s_own[head], s_qty[head]
                     if linked is not None:
-                        _link(base + n_linked, s_row[i], s_row[head], last_qty, last_value, linked)
-                        n_linked += 1
+                        _link(linked_to, s_row[i], s_row[head], last_qty, last_value, linked)
+                        linked_to += 1
                     head += 1
                 head_qty, head_value = np.int64(0), np.int64(0)
                 if head < tail:
@@ -181,8 +187,8 @@ def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
                         last_value, last_qty = part, -left
                         taken += part
                         if linked is not None:
-                            _link(base + n_linked, s_row[i], s_row[head], -left, part, linked)
-                            n_linked += 1
+                            _link(linked_to, s_row[i], s_row[head], -left, part, linked)
+                            linked_to += 1
             qty += moved
             value -= taken
             cost[i] = taken
@@ -191,8 +197,8 @@ def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
             break
         moved = s_qty[i]
         if moved > 0:
-            is_fine, got, head, rest, rest_value, qty, value, n_adjusted = _receive_unusually(
-                i, base, head, tail, qty, value, last_value, last_qty, n_adjusted, s_qty, s_own, s_row, adjusted
+            is_fine, got, head, rest, rest_value, qty, value, adjusted_to = _receive_unusually(
+                i, head, tail, qty, value, last_value, last_qty, adjusted_to, s_qty, s_own, s_row, adjusted
             )
             cost[i] = got
             last_value, last_qty = got, moved
@@ -207,8 +213,8 @@ def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
                 head_qty, head_value = np.int64(0), np.int64(0)
                 if linked is not None:
                     for k in range(head, tail):
-                        _link(base + n_linked, s_row[i], s_row[k], s_qty[k], s_own[k], linked)
-                        n_linked += 1
+                        _link(linked_to, s_row[i], s_row[k], s_qty[k], s_own[k], linked)
+                        linked_to += 1
                 last_value, last_qty = s_own[tail - 1], s_qty[tail - 1]
                 head = tail
             is_fine, qty, value = _fall_short(i, tail, qty, value, last_value, last_qty, s_qty, s_own, s_row, cost)
@@ -219,13 +225,13 @@ def _cost_fifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
         i += 1
     if head_qty > 0:
         s_qty[head], s_own[head] = head_qty, head_value
-    _keep(p, qty, value, last_value, last_qty, head, tail, n_adjusted, n_linked, state)
+    _keep(p, qty, value, last_value, last_qty, head, tail, adjusted_to, linked_to, state)
 
 
 @njit(cache=True, nogil=True)
 def _cost_lifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, linked):
     qty, value, last_value, last_qty = state[p, QTY], state[p, VALUE], state[p, LAST_VALUE], state[p, LAST_QTY]
-    n_adjusted, n_linked = 0, 0
+    adjusted_to, linked_to = state[p, ADJUSTED_AT], state[p, LINKED_AT]
     head = base
     # What is left of the youngest layer; in the columns it is not up to date. 0 and 0: none, or shortages.
     top_qty, top_value = np.int64(0), np.int64(0)
@@ -257,24 +263,24 @@ def _cost_lifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
                 top_value -= taken
                 last_value, last_qty = taken, -moved
                 if linked is not None:
-                    _link(base + n_linked, s_row[i], s_row[tail - 1], -moved, taken, linked)
-                    n_linked += 1
+                    _link(linked_to, s_row[i], s_row[tail - 1], -moved, taken, linked)
+                    linked_to += 1
             else:
                 if qty + moved < 0:
                     break
                 taken = top_value
                 last_value, last_qty = top_value, top_qty
                 if linked is not None:
-                    _link(base + n_linked, s_row[i], s_row[tail - 1], top_qty, top_value, linked)
-                    n_linked += 1
+                    _link(linked_to, s_row[i], s_row[tail - 1], top_qty, top_value, linked)
+                    linked_to += 1
                 tail -= 1
                 while left < 0 and left + s_qty[tail - 1] <= 0:
                     taken += s_own[tail - 1]
                     left += s_qty[tail - 1]
                     last_value, last_qty = s_own[tail - 1], s_qty[tail - 1]
                     if linked is not None:
-                        _link(base + n_linked, s_row[i], s_row[tail - 1], last_qty, last_value, linked)
-                        n_linked += 1
+                        _link(linked_to, s_row[i], s_row[tail - 1], last_qty, last_value, linked)
+                        linked_to += 1
                     tail -= 1
                 top_qty, top_value = np.int64(0), np.int64(0)
                 if head < tail:
@@ -286,8 +292,8 @@ def _cost_lifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
                         last_value, last_qty = part, -left
                         taken += part
                         if linked is not None:
-                            _link(base + n_linked, s_row[i], s_row[tail - 1], -left, part, linked)
-                            n_linked += 1
+                            _link(linked_to, s_row[i], s_row[tail - 1], -left, part, linked)
+                            linked_to += 1
             qty += moved
             value -= taken
             cost[i] = taken
@@ -298,8 +304,8 @@ def _cost_lifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
         if moved > 0:
             if top_qty > 0:
                 s_qty[tail - 1], s_own[tail - 1] = top_qty, top_value
-            is_fine, got, head, rest, rest_value, qty, value, n_adjusted = _receive_unusually(
-                i, base, head, tail, qty, value, last_value, last_qty, n_adjusted, s_qty, s_own, s_row, adjusted
+            is_fine, got, head, rest, rest_value, qty, value, adjusted_to = _receive_unusually(
+                i, head, tail, qty, value, last_value, last_qty, adjusted_to, s_qty, s_own, s_row, adjusted
             )
             cost[i] = got
             last_value, last_qty = got, moved
@@ -313,8 +319,8 @@ def _cost_lifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
                 top_qty, top_value = np.int64(0), np.int64(0)
                 if linked is not None:
                     for k in range(tail - 1, head - 1, -1):
-                        _link(base + n_linked, s_row[i], s_row[k], s_qty[k], s_own[k], linked)
-                        n_linked += 1
+                        _link(linked_to, s_row[i], s_row[k], s_qty[k], s_own[k], linked)
+                        linked_to += 1
                 last_value, last_qty = s_own[head], s_qty[head]
                 tail = head
             is_fine, qty, value = _fall_short(i, tail, qty, value, last_value, last_qty, s_qty, s_own, s_row, cost)
@@ -325,13 +331,13 @@ def _cost_lifo(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, l
         i += 1
     if top_qty > 0:
         s_qty[tail - 1], s_own[tail - 1] = top_qty, top_value
-    _keep(p, qty, value, last_value, last_qty, head, tail, n_adjusted, n_linked, state)
+    _keep(p, qty, value, last_value, last_qty, head, tail, adjusted_to, linked_to, state)
 
 
 @njit(cache=True, nogil=True)
 def _cost_average(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted, linked):
     qty, value, last_value, last_qty = state[p, QTY], state[p, VALUE], state[p, LAST_VALUE], state[p, LAST_QTY]
-    n_adjusted, n_linked = 0, 0
+    adjusted_to, linked_to = state[p, ADJUSTED_AT], state[p, LINKED_AT]
     head = base
     made = s_row[base] if tail > base else np.int32(0)  # the row that made the one layer
     i = tail
@@ -361,8 +367,8 @@ def _cost_average(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted
                 taken = muldiv(value, -moved, qty)
             last_value, last_qty = taken, -moved
             if linked is not None:
-                _link(base + n_linked, s_row[i], made, -moved, taken, linked)
-                n_linked += 1
+                _link(linked_to, s_row[i], made, -moved, taken, linked)
+                linked_to += 1
             qty = left
             value -= taken
             cost[i] = taken
@@ -373,8 +379,8 @@ def _cost_average(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted
         if moved > 0:
             if qty <= 0:
                 made = s_row[i]
-            is_fine, got, head, _, _, qty, value, n_adjusted = _receive_unusually(
-                i, base, head, tail, qty, value, last_value, last_qty, n_adjusted, s_qty, s_own, s_row, adjusted
+            is_fine, got, head, _, _, qty, value, adjusted_to = _receive_unusually(
+                i, head, tail, qty, value, last_value, last_qty, adjusted_to, s_qty, s_own, s_row, adjusted
             )
             cost[i] = got
             last_value, last_qty = got, moved
@@ -384,8 +390,8 @@ def _cost_average(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted
             if qty > 0:
                 last_value, last_qty = value, qty
                 if linked is not None:
-                    _link(base + n_linked, s_row[i], made, qty, value, linked)
-                    n_linked += 1
+                    _link(linked_to, s_row[i], made, qty, value, linked)
+                    linked_to += 1
             is_fine, qty, value = _fall_short(i, tail, qty, value, last_value, last_qty, s_qty, s_own, s_row, cost)
             tail += 1
         if not is_fine:
@@ -395,7 +401,7 @@ def _cost_average(p, base, tail, end, state, s_qty, s_own, s_row, cost, adjusted
     if qty > 0:
         head, tail = base, base + 1
         s_qty[head], s_own[head], s_row[head] = qty, value, made
-    _keep(p, qty, value, last_value, last_qty, head, tail, n_adjusted, n_linked, state)
+    _keep(p, qty, value, last_value, last_qty, head, tail, adjusted_to, linked_to, state)
 
 
 @njit(cache=True, forceinline=True)
@@ -410,12 +416,12 @@ def _is_usual(got, moved, qty, value):
 
 @njit(cache=True, nogil=True)
 def _receive_unusually(
-    i, base, head, tail, qty, value, last_value, last_qty, n_adjusted, s_qty, s_own, s_row, adjusted
+    i, head, tail, qty, value, last_value, last_qty, adjusted_to, s_qty, s_own, s_row, adjusted
 ):
     """A receipt without a value of its own, or one that settles shortages.
 
     returns  (True, the value it brings in, the queue's head, what is left of it, value left, the pool's
-             quantity and value, adjustments so far); False first when this is not for here
+             quantity and value, up to where adjustments stand); False first when this is not for here
     """
     moved, got = s_qty[i], s_own[i]
     if got == NONE:
@@ -424,7 +430,7 @@ def _receive_unusually(
         elif last_qty > 0:
             got = muldiv(last_value, moved, last_qty)
     if moved > QTY_LIMIT or got < 0 or got > VALUE_LIMIT:
-        return False, got, head, moved, got, qty, value, n_adjusted
+        return False, got, head, moved, got, qty, value, adjusted_to
     # Only then is the queue one of shortages; otherwise what stands in the columns may not be up to date.
     is_short = qty < 0
     qty += moved
@@ -440,14 +446,14 @@ def _receive_unusually(
         rest_value -= true_cost
         value += released - true_cost
         is_fine = -VALUE_LIMIT <= value <= VALUE_LIMIT
-        at = base + n_adjusted
-        adjusted[0][at], adjusted[1][at], adjusted[2][at] = s_row[i], s_row[head], released - true_cost
-        n_adjusted += 1
+        adjusted[0][adjusted_to], adjusted[1][adjusted_to] = s_row[i], s_row[head]
+        adjusted[2][adjusted_to] = released - true_cost
+        adjusted_to += 1
         s_qty[head] += take
         s_own[head] += released
         if take == short:
             head += 1
-    return is_fine, got, head, rest, rest_value, qty, value, n_adjusted
+    return is_fine, got, head, rest, rest_value, qty, value, adjusted_to
 
 
 @njit(cache=True, nogil=True)
@@ -477,8 +483,9 @@ def _link(at, issue, layer, qty, value, linked):
 
 
 @njit(cache=True, nogil=True)
-def _keep(p, qty, value, last_value, last_qty, head, tail, n_adjusted, n_linked, state):
+def _keep(p, qty, value, last_value, last_qty, head, tail, adjusted_to, linked_to, state):
     state[p, QTY], state[p, VALUE] = qty, value
     state[p, LAST_VALUE], state[p, LAST_QTY] = last_value, last_qty
     state[p, HEAD], state[p, TAIL] = head, tail
-    state[p, ADJUSTED], state[p, LINKED] = n_adjusted, n_linked
+    state[p, ADJUSTED] = adjusted_to - state[p, ADJUSTED_AT]
+    state[p, LINKED] = linked_to - state[p, LINKED_AT]
