@@ -109,6 +109,8 @@ def cost_segments(first, last, starts, stored, method, state, s_qty, s_own, s_ro
             _cost_fifo(p, base, base + stored[p], end, state, s_qty, s_own, s_row, cost, adjusted, linked)
         else:
             state[p, STATUS] = RARE
+        if state[p, ADJUSTED] > 0 and _changed_much(adjusted[2], adjusted_to, state[p, ADJUSTED]):
+            state[p, STATUS] = RARE
         if state[p, STATUS] != RARE:
             adjusted_to += state[p, ADJUSTED]
             linked_to += state[p, LINKED]
@@ -469,11 +471,21 @@ def _fall_short(i, tail, qty, value, last_value, last_qty, s_qty, s_own, s_row, 
     need = -s_qty[i] - there
     short = muldiv(last_value, need, last_qty)
     value -= worth + short
-    if short < 0 or short > VALUE_LIMIT or value < -VALUE_LIMIT:
+    # Half the limit: the other half is for what its settlement may add.
+    if short < 0 or worth + short > VALUE_LIMIT // 2 or value < -VALUE_LIMIT:
         return False, qty, value
     cost[i] = worth + short
     s_qty[tail], s_own[tail], s_row[tail] = -need, -short, s_row[i]
     return True, left, value
+
+
+@njit(cache=True, nogil=True)
+def _changed_much(change, start, count):
+    """Whether settlements could have brought any issue's cost near the limit: all of them together, at most."""
+    total = 0.0
+    for k in range(start, start + count):
+        total += abs(float(change[k]))
+    return total > VALUE_LIMIT // 2
 
 
 @njit(cache=True, nogil=True)

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from cloud.domain.costing.histories import HistoryCosts, Stream, cost_histories
 from cloud.domain.costing.methods import Method
 from cloud.domain.costing.pools import NONE, CannotCost, Costed, LastCosts, Layers, Pools, cost
+from tests.costing_reference import Books, Pool, Row
 
 # Two pools of the first item know each other's costs; the pools of the others are alone.
 POOLS = (
@@ -177,6 +178,8 @@ def test_the_pools_of_an_item_are_left_over_together() -> None:
         ([(2, 1, 2**61), (3, 1, 5), (2, -3, None)], 2),
         ([(3, 1, 2**60), (2, 1, 5), (3, -5, None)], 2),
         ([(3, 1, 1), (2, 1, 5), (3, -(2**61), None), (3, -2, None)], 3),
+        # Neither the pool nor a receipt passes a limit: the issue's cost does, with what settles it.
+        ([(2, 1, 5), (2, -5, None), (3, 1, 5), (2, 2, 2**60), (2, 2, 2**60)], 4),
     ],
 )
 def test_what_passes_the_limits_names_its_movement(movements: Drawn, culprit: int) -> None:
@@ -218,3 +221,31 @@ def test_a_long_history_of_many_pools_is_the_same_on_all_cores() -> None:
     found = cost_histories(stream, *before, links=True, cores=2)
     assert 0 < found.left_over < n_pools
     assert_same(found, general(stream, before), stream)
+
+
+@given(streams)
+def test_a_history_costs_what_plain_python_says(movements: Drawn) -> None:
+    """Not what another kernel says: layers, costs with all that settled them, and links as the reference has them."""
+    books = Books([Pool(item, method.label, 10_000) for item, method in POOLS])
+    books.play(
+        [
+            Row(target=pool, qty=moved, own=value) if moved > 0 else Row(source=pool, qty=-moved)
+            for pool, moved, value in movements
+        ]
+    )
+    stream = stream_of(movements)
+    found = cost_histories(stream, *empty(), links=True)
+    assert found.final_cost(stream.qty).tolist() == [one.final + one.into for one in books.outcomes]
+    assert found.uncosted.tolist() == sorted(books.uncosted)
+    left = [(number, one) for number, pool in enumerate(books.pools) for one in pool.layers]
+    assert rows_of(found.layers) == [
+        (number, one.made[0], one.qty, one.value, one.uncosted) for number, one in left if one.made
+    ]
+    assert found.links is not None
+    taken = {(one.row, one.pool): 0 for one in books.links}
+    for one in books.links:
+        taken[one.row, one.pool] += one.value
+    mine = dict.fromkeys(taken, 0)
+    for issue, value in zip(found.links.issue.tolist(), found.links.value.tolist(), strict=True):
+        mine[issue, int(stream.pool[issue])] += value
+    assert mine == taken
