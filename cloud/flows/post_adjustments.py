@@ -112,19 +112,18 @@ def _event_differences(component: Component, outcome: Outcome) -> tuple[Int64, I
     at = component.extra_of
     final, pool, place = (np.zeros(len(at), np.int64) for _ in range(3))
     pool[:] = NONE
-    left = recorded.extra.copy()
     receipts = np.flatnonzero(at != NONE)
-    for row in receipts[np.lexsort((events["occurred_us"][receipts],))].tolist():
-        receipt = int(at[row])
+    # Where a receipt cannot become worth less than nothing, the last of its events have no effect.
+    without_effect = recorded.extra.copy()
+    np.subtract.at(without_effect, at[receipts], events["value"][receipts])
+    for row in receipts[np.argsort(-events["occurred_us"][receipts], kind="stable")].tolist():
+        receipt, value = int(at[row]), int(events["value"][row])
         pool[row], place[row] = recorded.dst[receipt], outcome.place[receipt]
         if pool[row] == NONE or outcome.pools.method[pool[row]] == int(Method.STANDARD):
             continue
-        # Where a receipt cannot become worth less than nothing, the last of its events has no effect.
-        value = int(events["value"][row])
-        final[row] = (
-            value if value >= 0 or recorded.own[receipt] == NONE else max(value, _floor(left, receipt, value))
-        )
-        left[receipt] -= final[row]
+        spared = min(int(without_effect[receipt]), max(-value, 0))
+        without_effect[receipt] -= spared
+        final[row] = value + spared
     for change, row in enumerate(component.in_place.tolist()):
         pool[row], place[row] = component.changes.pool[change], outcome.change_place[change]
         final[row] = outcome.change_value[change]
@@ -136,10 +135,6 @@ def _event_differences(component: Component, outcome: Outcome) -> tuple[Int64, I
     paid = (at[rows] != NONE) | np.isin(events["kind"][rows], (Kind.LABOUR, Kind.OVERHEAD, Kind.REVALUATION))
     counter = np.where(paid | (events["counter"][rows] == NONE), gone, events["counter"][rows])
     return rows, pool[rows], difference[rows], place[rows], counter
-
-
-def _floor(left: Int64, receipt: int, value: int) -> int:
-    return min(0, int(left[receipt])) if left[receipt] > value else value
 
 
 def _allowance_differences(component: Component, outcome: Outcome) -> list[tuple[int, int, int, int]]:
@@ -216,6 +211,7 @@ class _Posting:
         steps = _Steps(self.cursor, self.batch.company.company_id, self._ids())
         adjustments = Adjustments(
             movement_id=self._id_of(found.record),
+            corrects=self._corrected(found.record),
             step=np.array([steps.take(self._uuid(record)) for record in found.record.tolist()], np.int64),
             pool=found.pool, value=found.value,
             posted=_in_sequence(self.component.standing.value, found.pool, found.value, self.component.standing.unit),
@@ -246,6 +242,14 @@ class _Posting:
     def _id_of(self, record: Int64) -> NDArray[np.uint8]:
         moves, events = self.component.moves["id"], self.component.events["id"]
         return np.concatenate([moves, events])[record]
+
+    def _corrected(self, record: Int64) -> NDArray[np.uint8]:
+        """The movement whose cost it is: of a value event at a receipt, the receipt."""
+        original = self.component.events["original"]
+        corrected = np.concatenate([self.component.moves["id"], self.component.events["id"]])
+        names = np.flatnonzero(original.any(axis=1))
+        corrected[len(self.component.recorded) + names] = original[names]
+        return corrected[record]
 
     def _entries(self, source: Int64, day: Int64, moved: NDArray[np.bool_]) -> tuple[JournalEntries, Int64]:
         """One entry for each source pool and day, and which of them each row stands in."""

@@ -336,7 +336,7 @@ class _Run:
     def _accept(self, state: Start, costed: Costed, begin: int, end: int, after_us: int) -> Start:
         """Take the segment's outcome over; the state behind it."""
         rows = self.ordered.rows
-        self.out_value[begin:end], self.in_value[begin:end] = costed.out_value, costed.in_value
+        self.out_value[begin:end], self.in_value[begin:end] = _by_row(rows.take(slice(begin, end)), costed)
         for row in np.flatnonzero(rows.op[begin:end] == int(Op.RETURN_IN)).tolist():
             if self.ordered.leg[begin + row] != IN:  # an arrival that was split from its issue returns nothing
                 self.returned[self._original(begin + row)] += int(rows.qty[begin + row])
@@ -421,6 +421,18 @@ class _Run:
             state.pools, state.layers, state.sources, state.last_costs, place, change_place, src_value, dst_value,
             change_value, self.releases, taken, cuts,
         )  # fmt: skip
+
+
+def _by_row(rows: Rows, costed: Costed) -> tuple[Int64, Int64]:
+    """What each row's source gave and its destination took, what was adjusted later counted to the row it adjusts."""
+    entries = costed.entries
+    adjusted = np.where(entries.layer == NONE, NONE, costed.layers.move[np.maximum(entries.layer, 0)])
+    row = np.where(adjusted == NONE, entries.move, adjusted)
+    out, into = np.zeros(len(rows), np.int64), np.zeros(len(rows), np.int64)
+    is_out = rows.src[row] == entries.pool
+    np.add.at(out, row[is_out], -entries.value[is_out])
+    np.add.at(into, row[~is_out], entries.value[~is_out])
+    return out, into
 
 
 def _is_clean(rows: Rows, costed: Costed) -> bool:

@@ -278,12 +278,14 @@ def raise_newest(cursor: Cursor, company_id: int, items: Sequence[int], cut_us: 
 class Adjustments:
     """n adjusting cost entries in the order in which they are posted.
 
-    movement_id  the movement or value event that each corrects, and whose next free step it takes
+    movement_id  the movement or value event whose cost each adjusts, and whose next free step it takes
+    corrects     the same, or the receipt that a value event concerns
     counter      account_id, or NONE where the other side is a pool
     journal      row of the journal entry that carries it
     """
 
     movement_id: Bytes16
+    corrects: Bytes16
     step: Int64
     pool: Int64
     value: Int64
@@ -315,7 +317,7 @@ def write_adjustments(
         copy.constant("qty", 0, 8, n),
         copy.integers("value", adjustments.value, 8),
         copy.integers("posted", adjustments.posted, 8),
-        copy.raw("corrects", adjustments.movement_id),
+        copy.raw("corrects", adjustments.corrects),
         copy.dates("posting_date", adjustments.day),
         copy.integers("counter_account", adjustments.counter, 4, np.asarray(adjustments.counter == NONE)),
         copy.raw("journal_id", journal_id[adjustments.journal]),
