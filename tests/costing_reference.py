@@ -381,7 +381,7 @@ class Books:
             if known:
                 average = not _is_layered(one, pool) and pool.qty > 0
                 pool.last = (pool.value, pool.qty) if average else (value, one.qty)
-        if one.own is not None:
+        if one.own is not None and value > 0:
             self.last_costs[pool.item] = (value, one.qty)
 
     def _cost_of(self, row: int, one: Row, pool: Pool, carried: int | None) -> tuple[int | None, bool]:
@@ -467,7 +467,7 @@ class Books:
     def _receive_at_standard(self, row: int, one: Row, pool: Pool, cost: int, known: bool, brought: bool) -> None:
         assert one.target is not None
         mine, before, held = self.outcomes[row], pool.value, pool.qty
-        number = pool.layers[0].no if pool.layers else None
+        number, made = (pool.layers[0].no, pool.layers[0].made) if pool.layers else (None, None)
         finds = pool.standard is None and known
         if finds:
             pool.standard = divided(max(0, cost) * UNIT, one.qty)
@@ -480,6 +480,10 @@ class Books:
         self._note(row, 1, one.target, one.qty, mine.into, before)
         if finds and held:
             self._note(row, 2, one.target, 0, pool.at_standard(held), before + mine.into, number)
+            if made is not None and held < 0:
+                self.outcomes[made[0]].final -= pool.at_standard(held)
+            elif made is not None:
+                self.outcomes[made[0]].into += pool.at_standard(held)
 
     def _hold_standard(self, row: int, pool: Pool) -> None:
         assert pool.standard is not None

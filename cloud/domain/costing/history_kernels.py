@@ -46,7 +46,7 @@ def sort_by_pool(pool, qty, own, places, own_row, s_qty, s_own, s_row):
     """Put rows into their pools' segments in the order they come in.
 
     places   int64[P]: the next free place of each pool's segment, moved on
-    own_row  int64[P], output: each pool's last receipt with a value of its own
+    own_row  int64[P], output: each pool's last receipt with a value of its own, more than nothing
     """
     for i in range(len(pool)):
         p = pool[i]
@@ -55,7 +55,7 @@ def sort_by_pool(pool, qty, own, places, own_row, s_qty, s_own, s_row):
         s_qty[at] = qty[i]
         s_own[at] = own[i]
         s_row[at] = i
-        if qty[i] > 0 and own[i] != NONE:
+        if qty[i] > 0 and own[i] > 0:
             own_row[p] = i
 
 

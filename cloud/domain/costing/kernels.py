@@ -274,7 +274,7 @@ def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
     known = known or extra > 0
     if not known:
         outcomes.uncosted[m] = True
-    if rows.own[m] != NONE:
+    if rows.own[m] != NONE and value > 0:  # what came for nothing says nothing of what the item costs
         items.last_value[pools[dst].item], items.last_qty[pools[dst].item] = value, qty
     if pools.method[dst] == STANDARD:
         # Goods that brought no cost of their own are at standard: only what was added later differs from it.
@@ -468,7 +468,13 @@ def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes
         if abs(pools.value[dst]) > VALUE_LIMIT or count[STATUS] != FINE:
             count[STATUS] = OVERFLOWED
             return
-        _enter(m, 2, dst, 0, change, before, pools.head[dst], pools, entries, count)
+        layer = pools.head[dst]
+        _enter(m, 2, dst, 0, change, before, layer, pools, entries, count)
+        maker = layers.move[layer]
+        if maker != NONE and held < 0:
+            outcomes.out_value[maker] -= change
+        elif maker != NONE:
+            outcomes.in_value[maker] += change
     _keep_at_standard(m, 1, dst, pools, layers, count)
     if held == 0:
         outcomes.made[m] = pools.head[dst]
@@ -872,28 +878,28 @@ def quiet_places(rows, pools):
     """Where a run may be cut: after which rows no pool is short and no return waits for a later issue.
 
     rows, pools  records, the pools as they are before the rows;  returns bool[n]
-    Pools at standard cost are never short: their goods cost the same whenever they come.
+    Pools at standard cost are never short, for their goods cost the same whenever they come: but for those that
+    have no standard yet, or change their method among these rows.
     """
-    method, qty = pools.method.copy(), pools.qty.copy()
+    qty, can_be_short = pools.qty.copy(), (pools.method != STANDARD) | (pools.standard == NONE)
+    for m in range(len(rows)):
+        if rows.op[m] == CHANGE_METHOD:
+            can_be_short[rows.dst[m]] = True
     short = 0
     for pool in range(len(qty)):
-        short += qty[pool] < 0 and method[pool] != STANDARD
+        short += qty[pool] < 0 and can_be_short[pool]
     waits_until = -1
     quiet = np.zeros(len(rows), np.bool_)
     for m in range(len(rows)):
         op, src, dst = rows.op[m], rows.src[m], rows.dst[m]
-        if op == CHANGE_METHOD:
-            short -= qty[dst] < 0 and method[dst] != STANDARD
-            method[dst] = rows.own[m]
-            short += qty[dst] < 0 and method[dst] != STANDARD
-        elif op < VALUE_AT:
+        if op < VALUE_AT:
             if src != NONE:
-                short += 0 <= qty[src] < rows.qty[m] and method[src] != STANDARD
+                short += 0 <= qty[src] < rows.qty[m] and can_be_short[src]
                 qty[src] -= rows.qty[m]
             if dst != NONE and op != FEED:
-                short -= -rows.qty[m] <= qty[dst] < 0 and method[dst] != STANDARD
+                short -= -rows.qty[m] <= qty[dst] < 0 and can_be_short[dst]
                 qty[dst] += rows.qty[m]
-            if (op == RETURN_IN or op == FEED) and rows.ref[m] > m:
+            if op in (RETURN_IN, FEED) and rows.ref[m] > m:
                 waits_until = max(waits_until, rows.ref[m])
         quiet[m] = short == 0 and waits_until <= m
     return quiet
