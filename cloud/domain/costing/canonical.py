@@ -3,7 +3,8 @@
 In come movements and value events as they were recorded, in any order; out come rows in canonical order: by
 time; within an instant changes of value, receipts, transfers, issues, corrections; then gateway, epoch, seq.
 What was learned about a receipt later is added to the receipt itself. In a period that has been settled the
-issues of periodic pools stand at its end, behind the price that settles them.
+issues of periodic pools stand at its end, behind the price that settles them, and what came back of them in the
+same period behind them: an issue never takes the goods that its own return brings.
 """
 
 from dataclasses import dataclass, fields
@@ -19,7 +20,7 @@ Bool = NDArray[np.bool_]
 NONE = -1
 
 # Within one instant.
-_SETTLES, _SETTLED_ISSUE, _CHANGES, _RECEIPT, _TRANSFER, _ISSUE, _CORRECTION = range(7)
+_SETTLES, _SETTLED_ISSUE, _SETTLED_RETURN, _CHANGES, _RECEIPT, _TRANSFER, _ISSUE, _CORRECTION = range(8)
 # What keeps one costing row of a movement apart from the other, where there are two.
 BOTH, OUT, IN = 0, 1, 2
 
@@ -166,6 +167,10 @@ def _places(
     into = (recorded.period != NONE) & _at(periodic, recorded.dst)
     time_us[into] = np.maximum(time_us[into], settled.begins_us[recorded.period[into]])
     arrived = time_us[split]
+    issue = np.maximum(recorded.ref, 0)
+    back = into & (recorded.ref != NONE) & ~src & moved[issue] & (recorded.period[issue] == recorded.period)
+    time_us[back] = settled.ends_us[recorded.period[back]]
+    rank = np.where(back, _SETTLED_RETURN, rank)
     time_us[moved] = settled.ends_us[recorded.period[moved]]
     ranks = [
         rank,
