@@ -39,6 +39,9 @@ from cloud.domain.value_event import (
     ranks,
 )
 from cloud.store.costs import (
+    lent_costs,
+    note_borrowed,
+    price_items,
     write_allowances,
     write_cost_entries,
     write_layers,
@@ -485,6 +488,7 @@ class _Booking:
         write_layers(cursor, batch, costed, self.state, self.sources)
         late_from_us = self._late_from(cursor, in_settled_period)
         write_pools(cursor, batch, costed, self.state, self._newest(), late_from_us)
+        self._note_borrowed(cursor)
         headers, lines = self._journal(entry_day)
         write_entries(cursor, batch, records, headers, lines, self.calendar)
 
@@ -546,6 +550,7 @@ class _Booking:
             *self._late_values(),
             *self._late_settlements(cursor),
             *self._first_costs(),
+            *self._lent_costs(cursor),
         ):
             np.minimum.at(late, pools, times)
         return np.where(late == _FOREVER, NONE, late)
@@ -617,6 +622,66 @@ class _Booking:
             known = (pool != NONE) & (after[pool] > 0)
             found.append((pool[known], self.records.occurred_us[uncosted[known]]))
         return found
+
+    def _lent_costs(self, cursor: Cursor) -> list[tuple[Int64, Int64]]:
+        """Where the order of arrival is not that of the world across the pools of an item: a cost from before what
+        another pool borrowed since, or borrowing from before the cost that is known."""
+        rows, occurred = self.rows, self.records.occurred_us
+        paid = self._paid()
+        borrowing, pool = self._borrowing()
+        touched = np.concatenate([rows.dst[paid], pool])
+        lent = lent_costs(cursor, self.batch, np.unique(self._item(touched)).tolist())
+        nothing = (NONE, NONE)
+        priced = np.array([lent.get(one, nothing)[0] for one in self._item(touched).tolist()], np.int64)
+        until = np.array([lent.get(one, nothing)[1] for one in self._item(rows.dst[paid]).tolist()], np.int64)
+        late = paid[(occurred[paid] <= until) | self._sets_back(paid, priced[: len(paid)], pool)]
+        early = occurred[borrowing] <= priced[len(paid) :]
+        return [(rows.dst[late], occurred[late]), (pool[early], occurred[borrowing[early]])]
+
+    def _sets_back(self, paid: Int64, priced: Int64, borrowing_pool: Int64) -> Bool:
+        """Costs older than the one that is known, which nevertheless counts for what this batch borrows, or stays."""
+        item = self._item(self.rows.dst[paid])
+        older = self.records.occurred_us[paid] < priced
+        newest = np.isin(item, item[~older])
+        return older & (np.isin(item, self._item(borrowing_pool)) | ~newest)
+
+    def _item(self, pool: Int64) -> Int64:
+        return self.costed.last_costs.item_id[self.costed.pools.item[pool]]
+
+    def _paid(self) -> Int64:
+        """Rows that brought goods with a price, which is what their item costs from then on."""
+        rows = self.rows
+        return np.flatnonzero((rows.own != NONE) & (rows.dst != NONE) & (rows.op < Op.VALUE_AT))
+
+    def _borrowing(self) -> tuple[Int64, Int64]:
+        """(row, pool) of goods that came or went without a cost while their pool had none of its own."""
+        rows = self.rows
+        without = self.state.pools.last_qty == 0
+        nothing = np.zeros(0, np.int64)
+        if not without.any():
+            return nothing, nothing
+        # From the first receipt with a price on, a pool has a cost of its own.
+        first = np.full(len(without), len(rows))
+        paid = self._paid()
+        np.minimum.at(first, rows.dst[paid], paid)
+        goods = rows.op < Op.VALUE_AT
+        gives = np.flatnonzero(goods & (rows.src != NONE))
+        takes = np.flatnonzero(goods & (rows.src == NONE) & (rows.dst != NONE) & (rows.own == NONE))
+        row = np.concatenate([gives, takes])
+        pool = np.concatenate([rows.src[gives], rows.dst[takes]])
+        borrows = without[pool] & (row < first[pool])
+        return row[borrows], pool[borrows]
+
+    def _note_borrowed(self, cursor: Cursor) -> None:
+        """Until when pools borrowed, and from when their items' costs are."""
+        row, pool = self._borrowing()
+        note_borrowed(cursor, self.batch, self.costed.pools.pool_id[pool], self.records.occurred_us[row])
+        priced: dict[int, int] = {}
+        paid = self._paid()
+        times = self.records.occurred_us[paid].tolist()
+        for item, at in zip(self._item(self.rows.dst[paid]).tolist(), times, strict=True):
+            priced[item] = max(at, priced.get(item, at))
+        price_items(cursor, self.batch, priced)
 
     # ── Journal ──
 

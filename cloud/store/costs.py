@@ -160,6 +160,31 @@ def write_layers(cursor: Cursor, batch: Batch, costed: Costed, state: PoolState,
     copy.write(cursor, "cost_layers", columns, n)
 
 
+def note_borrowed(cursor: Cursor, batch: Batch, pool_id: Int64, until_us: Int64) -> None:
+    """These pools (each once or more) were costed by what their item cost elsewhere, until then."""
+    last: dict[int, int] = {}
+    for pool, until in zip(pool_id.tolist(), until_us.tolist(), strict=True):
+        last[pool] = max(until, last.get(pool, until))
+    if last:
+        where = {"company": batch.company.company_id, "pool": list(last), "until": list(last.values())}
+        cursor.execute(statement("books", "borrow"), where)
+
+
+def lent_costs(cursor: Cursor, batch: Batch, items: list[int]) -> dict[int, tuple[int, int]]:
+    """By item: from when its last known cost is, and until when some pool was costed by it; NONE where neither."""
+    if not items:
+        return {}
+    where = {"company": batch.company.company_id, "items": items}
+    return {row[0]: row[1:] for row in cursor.execute(statement("books", "lent"), where)}
+
+
+def price_items(cursor: Cursor, batch: Batch, priced_us: dict[int, int]) -> None:
+    """Keep the newest moment at which something was paid for each of these items."""
+    if priced_us:
+        where = {"company": batch.company.company_id, "items": list(priced_us), "priced": list(priced_us.values())}
+        cursor.execute(statement("books", "price_items"), where)
+
+
 def write_pools(
     cursor: Cursor, batch: Batch, costed: Costed, state: PoolState, newest_us: Int64, late_from_us: Int64
 ) -> None:

@@ -111,6 +111,26 @@ UPDATE cost_pools p
           allowance, allowance_posted, newest_us, late_from_us)
  WHERE p.company_id = %(company)s AND p.pool_id = n.pool_id
 
+-- borrow --
+-- Until when pools without a cost of their own were costed by what their item cost elsewhere.
+UPDATE cost_pools p SET borrowed_us = n.borrowed_us
+  FROM unnest(%(pool)s::bigint[], %(until)s::bigint[]) n (pool_id, borrowed_us)
+ WHERE p.company_id = %(company)s AND p.pool_id = n.pool_id AND coalesce(p.borrowed_us, n.borrowed_us) <= n.borrowed_us
+
+-- lent --
+-- From when these items' last known costs are, and until when any pool was costed by them.
+SELECT i.item_id, coalesce(c.priced_us, -1),
+       coalesce((SELECT max(p.borrowed_us) FROM cost_pools p
+                  WHERE p.company_id = %(company)s AND p.item_id = i.item_id AND p.borrowed_us IS NOT NULL), -1)
+  FROM unnest(%(items)s::integer[]) i (item_id)
+  LEFT JOIN item_costs c ON c.company_id = %(company)s AND c.item_id = i.item_id
+
+-- price_items --
+-- The newest moment at which something was paid for these items.
+UPDATE item_costs c SET priced_us = n.priced_us
+  FROM unnest(%(items)s::integer[], %(priced)s::bigint[]) n (item_id, priced_us)
+ WHERE c.company_id = %(company)s AND c.item_id = n.item_id AND c.priced_us < n.priced_us
+
 -- update_layers --
 -- What is left of layers that were there before.
 UPDATE cost_layers l SET qty_left = n.qty, value_left = n.value, uncosted = n.uncosted
