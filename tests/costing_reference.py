@@ -224,7 +224,7 @@ class Books:
             if one.op in _CHANGES:
                 assert one.target is not None
                 _CHANGES[one.op](self, row, one, self.pools[one.target])
-            elif one.op == "feed":
+            elif one.op == "feed" and one.target is not None:
                 self._feed(row, one, carried or 0)
             elif one.target is not None:
                 self._receive(row, one, carried)
@@ -439,7 +439,9 @@ class Books:
                 layer.qty, layer.value = layer.qty + part, layer.value + assumed
                 rest, rest_value = rest - part, rest_value - true_cost
                 change = assumed - true_cost
-                if layer.made is not None and layer.made[1] == 0:
+                if layer.made is not None and layer.made[1] == 1:  # a change of method made it, and no issue
+                    self.outcomes[layer.made[0]].into += change
+                elif layer.made is not None:
                     issue = self.outcomes[layer.made[0]]
                     issue.final -= change
                     if issue.final > LIMIT:
@@ -467,7 +469,7 @@ class Books:
     def _receive_at_standard(self, row: int, one: Row, pool: Pool, cost: int, known: bool, brought: bool) -> None:
         assert one.target is not None
         mine, before, held = self.outcomes[row], pool.value, pool.qty
-        number, made = (pool.layers[0].no, pool.layers[0].made) if pool.layers else (None, None)
+        number = pool.layers[0].no if pool.layers else None
         finds = pool.standard is None and known
         if finds:
             pool.standard = divided(max(0, cost) * UNIT, one.qty)
@@ -480,10 +482,24 @@ class Books:
         self._note(row, 1, one.target, one.qty, mine.into, before)
         if finds and held:
             self._note(row, 2, one.target, 0, pool.at_standard(held), before + mine.into, number)
-            if made is not None and held < 0:
-                self.outcomes[made[0]].final -= pool.at_standard(held)
-            elif made is not None:
-                self.outcomes[made[0]].into += pool.at_standard(held)
+            self._tell_first_standard(row, one.target, held)
+
+    def _tell_first_standard(self, row: int, index: int, held: int) -> None:
+        """What came and went before the pool had a standard costs what it would have cost with it."""
+        pool, qty = self.pools[index], held
+        for earlier in reversed(range(row)):
+            one, outcome = self.rows[earlier], self.outcomes[earlier]
+            if one.target == index and one.op == "change_method":
+                outcome.into += pool.at_standard(qty)
+                return
+            if one.target == index and one.op in ("move", "return_in", "return_out"):
+                outcome.into += pool.at_standard(qty) - pool.at_standard(qty - one.qty)
+                qty -= one.qty
+            if one.source == index:
+                outcome.final += pool.at_standard(qty + one.qty) - pool.at_standard(qty)
+                qty += one.qty
+                if outcome.final > LIMIT:
+                    raise TooMuch(row)
 
     def _hold_standard(self, row: int, pool: Pool) -> None:
         assert pool.standard is not None
@@ -502,7 +518,7 @@ class Books:
             self.outcomes[row].carried = value
         else:
             value = one.own
-        if value > LIMIT:
+        if max(value, abs(value + one.extra)) > LIMIT:
             raise TooMuch(row)
         self._absorb(row, replace(one, own=value + one.extra), self.pools[one.target])
 

@@ -138,7 +138,7 @@ def _issue(m, rows, pools, layers, items, entries, links, releases, outcomes, co
         return value
     if pools.method[src] == STANDARD:
         _keep_at_standard(m, 0, src, pools, layers, count)
-    if pools.value[src] < -VALUE_LIMIT or pools.qty[src] < -QTY_LIMIT:
+    if value > VALUE_LIMIT or pools.value[src] < -VALUE_LIMIT or pools.qty[src] < -QTY_LIMIT:
         count[STATUS] = OVERFLOWED
         return value
     outcomes.out_value[m] += value
@@ -386,7 +386,9 @@ def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
             rest -= take
             rest_value -= true_cost
             maker = layers.move[layer]
-            if maker != NONE and layers.step[layer] == 0:
+            if maker != NONE and layers.step[layer] != 0:  # a change of method made it, and no issue
+                outcomes.in_value[maker] += change
+            elif maker != NONE:
                 outcomes.out_value[maker] -= change
                 if outcomes.out_value[maker] > VALUE_LIMIT:
                     count[STATUS] = OVERFLOWED
@@ -456,7 +458,8 @@ def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes
     before = pools.value[dst]
     pools.qty[dst] += qty
     pools.value[dst] += received
-    if abs(pools.value[dst]) > VALUE_LIMIT or abs(pools.qty[dst]) > QTY_LIMIT or count[STATUS] != FINE:
+    too_much = received > VALUE_LIMIT or abs(pools.value[dst]) > VALUE_LIMIT or abs(pools.qty[dst]) > QTY_LIMIT
+    if too_much or count[STATUS] != FINE:
         count[STATUS] = OVERFLOWED
         return
     outcomes.in_value[m] = received
@@ -468,16 +471,39 @@ def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes
         if abs(pools.value[dst]) > VALUE_LIMIT or count[STATUS] != FINE:
             count[STATUS] = OVERFLOWED
             return
-        layer = pools.head[dst]
-        _enter(m, 2, dst, 0, change, before, layer, pools, entries, count)
-        maker = layers.move[layer]
-        if maker != NONE and held < 0:
-            outcomes.out_value[maker] -= change
-        elif maker != NONE:
-            outcomes.in_value[maker] += change
+        _enter(m, 2, dst, 0, change, before, pools.head[dst], pools, entries, count)
+        _tell_first_standard(m, held, rows, pools, outcomes, count)
     _keep_at_standard(m, 1, dst, pools, layers, count)
     if held == 0:
         outcomes.made[m] = pools.head[dst]
+
+
+@_compiled
+def _tell_first_standard(m, held, rows, pools, outcomes, count):
+    """What came and went before the pool had a standard costs what it would have cost with it, each row its part."""
+    pool, qty = rows.dst[m], held
+    for row in range(m - 1, -1, -1):
+        if rows.dst[row] == pool and rows.op[row] == CHANGE_METHOD:
+            outcomes.in_value[row] += _at_standard(pool, qty, pools, count)
+            return
+        if rows.op[row] >= VALUE_AT:
+            continue
+        if rows.dst[row] == pool and rows.op[row] != FEED:
+            before = qty - rows.qty[row]
+            outcomes.in_value[row] += _at_standard(pool, qty, pools, count) - _at_standard(
+                pool, before, pools, count
+            )
+            qty = before
+        if rows.src[row] == pool:
+            before = qty + rows.qty[row]
+            outcomes.out_value[row] += _at_standard(pool, before, pools, count) - _at_standard(
+                pool, qty, pools, count
+            )
+            qty = before
+            if outcomes.out_value[row] > VALUE_LIMIT:
+                count[STATUS] = OVERFLOWED
+        if count[STATUS] != FINE:
+            return
 
 
 @_compiled
@@ -491,7 +517,7 @@ def _feed(m, moved, rows, pools, layers, entries, outcomes, count):
         if rows.given[m] != NONE:
             value = rows.given[m]
         outcomes.carried[m] = value
-    if value > VALUE_LIMIT or abs(rows.extra[m]) > VALUE_LIMIT:
+    if value > VALUE_LIMIT or abs(rows.extra[m]) > VALUE_LIMIT or abs(value + rows.extra[m]) > VALUE_LIMIT:
         count[STATUS] = OVERFLOWED
         return
     before = pools.value[dst]
@@ -627,7 +653,7 @@ def _change_method(m, dst, method, pools, layers, items, count):
     pools.method[dst] = method
     if method == STANDARD:
         if pools.standard[dst] == NONE:
-            pools.standard[dst] = _first_standard(dst, pools, layers, items)
+            pools.standard[dst] = _first_standard(dst, pools, layers, items, count)
         if pools.standard[dst] != NONE:
             pools.last_value[dst], pools.last_qty[dst] = pools.standard[dst], UNIT
         return _revalue(m, dst, pools, layers, count)
@@ -639,7 +665,7 @@ def _change_method(m, dst, method, pools, layers, items, count):
 
 
 @_compiled
-def _first_standard(dst, pools, layers, items):
+def _first_standard(dst, pools, layers, items, count):
     """What a unit costs in a pool that comes to standard cost without a standard; NONE where nobody knows."""
     costed = False
     layer = pools.head[dst]
@@ -647,9 +673,14 @@ def _first_standard(dst, pools, layers, items):
         costed = costed or not layers.uncosted[layer]
         layer = layers.next[layer]
     if pools.qty[dst] > 0 and costed:
-        return muldiv(pools.value[dst], UNIT, pools.qty[dst])
-    value, known = _last_cost(dst, UNIT, pools, items)
-    return value if known else NONE
+        value, known = muldiv(pools.value[dst], UNIT, pools.qty[dst]), True
+    else:
+        value, known = _last_cost(dst, UNIT, pools, items)
+    if not known:
+        return NONE
+    if value < 0 or value > VALUE_LIMIT:
+        count[STATUS] = OVERFLOWED
+    return value
 
 
 @_compiled
@@ -878,28 +909,40 @@ def quiet_places(rows, pools):
     """Where a run may be cut: after which rows no pool is short and no return waits for a later issue.
 
     rows, pools  records, the pools as they are before the rows;  returns bool[n]
-    Pools at standard cost are never short, for their goods cost the same whenever they come: but for those that
-    have no standard yet, or change their method among these rows.
+    Pools at standard cost are never short, for their goods cost the same whenever they come; but what moves before
+    they have a standard waits for it. Those that change their method among these rows can be short.
     """
-    qty, can_be_short = pools.qty.copy(), (pools.method != STANDARD) | (pools.standard == NONE)
+    qty, can_be_short = pools.qty.copy(), pools.method != STANDARD
     for m in range(len(rows)):
         if rows.op[m] == CHANGE_METHOD:
             can_be_short[rows.dst[m]] = True
     short = 0
     for pool in range(len(qty)):
         short += qty[pool] < 0 and can_be_short[pool]
+    no_standard = (pools.method == STANDARD) & (pools.standard == NONE)
+    waiting, n_waiting = np.zeros(len(qty), np.bool_), 0
     waits_until = -1
     quiet = np.zeros(len(rows), np.bool_)
     for m in range(len(rows)):
         op, src, dst = rows.op[m], rows.src[m], rows.dst[m]
+        brings = dst != NONE and op < VALUE_AT and op != FEED and rows.own[m] != NONE
+        if op in (SET_STANDARD, CHANGE_METHOD) or brings:
+            n_waiting -= waiting[dst]
+            no_standard[dst] = op == CHANGE_METHOD and rows.own[m] == STANDARD and pools.standard[dst] == NONE
+            waiting[dst] = no_standard[dst]
+            n_waiting += waiting[dst]
         if op < VALUE_AT:
             if src != NONE:
                 short += 0 <= qty[src] < rows.qty[m] and can_be_short[src]
                 qty[src] -= rows.qty[m]
+                n_waiting += no_standard[src] and not waiting[src]
+                waiting[src] = no_standard[src]
             if dst != NONE and op != FEED:
                 short -= -rows.qty[m] <= qty[dst] < 0 and can_be_short[dst]
                 qty[dst] += rows.qty[m]
+                n_waiting += no_standard[dst] and not waiting[dst]
+                waiting[dst] = no_standard[dst]
             if op in (RETURN_IN, FEED) and rows.ref[m] > m:
                 waits_until = max(waits_until, rows.ref[m])
-        quiet[m] = short == 0 and waits_until <= m
+        quiet[m] = short == 0 and n_waiting == 0 and waits_until <= m
     return quiet

@@ -434,3 +434,20 @@ def test_a_pool_has_the_same_id_on_every_replay() -> None:
 def test_no_layers_are_no_layers() -> None:
     assert Layers.empty().stored == 0
     assert finished(FIFO_POOL, [Draft("return_out", 0, 0, 1, None, 0, 0, 0, None, 3, False)]).rows[0].ref is None
+
+
+@given(streams(ALL_KINDS))
+@settings(max_examples=200)
+def test_what_rows_brought_less_what_they_took_is_what_their_pool_is_worth(stream: Stream) -> None:
+    """Every adjustment belongs to a row: re-costing compares rows, and their sum must be the pool's value."""
+    try:
+        result = costed(stream.rows, stream.empty())
+    except CannotCost:
+        return
+    worth = dict.fromkeys(range(len(stream.pools)), 0)
+    for row, one in enumerate(stream.rows):
+        if one.source is not None:
+            worth[one.source] -= int(result.out_value[row])
+        if one.target is not None:
+            worth[one.target] += int(result.in_value[row])
+    assert list(worth.values()) == result.pools.value.tolist()
