@@ -16,7 +16,8 @@ import numpy as np
 import psycopg
 
 from cloud.domain.batch import Company
-from cloud.flows.post_adjustments import post_adjustments
+from cloud.domain.costing.pools import CannotCost
+from cloud.flows.post_adjustments import BooksDisagree, post_adjustments
 from cloud.flows.recost_component import Component, Outcome, read_component, run_component
 from cloud.store import recosting
 from cloud.store.batches import close_batch, load_company, open_batch
@@ -50,17 +51,20 @@ class Found:
 
     done: list[Recosted] = field(default_factory=list)
     busy: bool = False
+    failed: int = 0
 
 
 def recost_company(
     connection: psycopg.Connection, company_id: int, worker: str, *, every: int = SNAPSHOT_EVERY, wait: bool = False,
     spare: Callable[[Sequence[int]], bool] = lambda _: False,
+    on_failure: Callable[[Sequence[int], Exception], None] | None = None,
 ) -> Found:  # fmt: skip
     """Re-cost every marked component of a company, one transaction each.
 
     wait   for another program that is at it, instead of leaving it the work
     spare  whether a component (its items) is left for later
-    Raises BooksDisagree, psycopg.Error.
+    on_failure  told of a component that cannot be re-costed, and the others go on; None: it is raised
+    Raises BooksDisagree, CannotCost, psycopg.Error.
     """
     found = Found()
     with _alone(connection, company_id, wait) as alone:
@@ -73,7 +77,15 @@ def recost_company(
             passed |= {item, *items}
             if spare(items):
                 continue
-            if (one := recost_component(connection, company_id, [item], worker, every=every)) is not None:
+            try:
+                one = recost_component(connection, company_id, [item], worker, every=every)
+            except (BooksDisagree, CannotCost) as error:
+                if on_failure is None:
+                    raise
+                on_failure(items, error)
+                found.failed += 1
+                continue
+            if one is not None:
                 found.done.append(one)
     return found
 

@@ -14,8 +14,6 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from cloud.domain.costing.pools import CannotCost
-from cloud.flows.post_adjustments import BooksDisagree
 from cloud.flows.recost import SNAPSHOT_EVERY, Found, recost_company
 from cloud.flows.snapshot import keep_snapshots
 from cloud.store import recosting
@@ -46,7 +44,7 @@ class RecostingJob:
         self._rested_s: dict[Component, float] = {}
         self._heard: set[int] = set()
         self._complaint: str | None = None
-        self._counted_to = datetime.now(UTC)
+        self._counted_to = now()
         self._moved: Counter[tuple[int, int]] = Counter()
 
     def run(self) -> None:
@@ -82,6 +80,7 @@ class RecostingJob:
                 self._heard |= set(_companies(connection))
                 sweep_at_s = now_s + SWEEP_S
                 self._keep_snapshots(connection)
+                self.counters["swept"] += 1
             for company_id in sorted(self._heard):
                 if self.stop.is_set():
                     return
@@ -91,11 +90,11 @@ class RecostingJob:
 
     def _keep_snapshots(self, connection: psycopg.Connection) -> None:
         """Components that moved on far enough are kept; how far is counted by this job's own sweeps, roughly."""
-        now = datetime.now(UTC)
+        at = now()
         with connection.cursor() as cursor:
             for company_id, item, count in recosting.moved_since(cursor, self._counted_to):
                 self._moved[company_id, item] += count
-        self._counted_to = now
+        self._counted_to = at
         due = sorted(key for key, count in self._moved.items() if count >= self._every)
         for company_id in sorted({company for company, _ in due}):
             items = [item for company, item in due if company == company_id]
@@ -110,7 +109,7 @@ class RecostingJob:
                 log.warning("a hint that is none", extra={"payload": notice.payload[:200]})
 
     def _recost(self, connection: psycopg.Connection, company_id: int, *, rest: bool) -> int:
-        """Re-cost what waits in one company; 1 where something could not be."""
+        """Re-cost what waits in one company; how many components could not be."""
 
         def spare(items: Sequence[int]) -> bool:
             now_s = time.monotonic()
@@ -120,14 +119,16 @@ class RecostingJob:
             self._rested_s[key] = now_s
             return self.stop.is_set()
 
-        try:
-            found = recost_company(connection, company_id, self._name, every=self._every, spare=spare)
-        except (BooksDisagree, CannotCost) as error:
+        def fail(items: Sequence[int], error: Exception) -> None:
             self.counters["failed"] += 1
-            log.error("a component cannot be re-costed", extra={"company": company_id, "error": str(error)})
-            return 1
+            log.error(
+                "a component cannot be re-costed",
+                extra={"company": company_id, "items": list(items), "error": str(error)},
+            )
+
+        found = recost_company(connection, company_id, self._name, every=self._every, spare=spare, on_failure=fail)
         self._note(company_id, found)
-        return 0
+        return found.failed
 
     def _note(self, company_id: int, found: Found) -> None:
         self._complaint = None
@@ -146,6 +147,11 @@ class RecostingJob:
         if said != self._complaint:
             log.error("the database does not work for us", extra={"error": said})
             self._complaint = said
+
+
+def now() -> datetime:
+    """The cloud's clock, by which batches are dated."""
+    return datetime.now(UTC)
 
 
 def _companies(connection: psycopg.Connection) -> list[int]:
