@@ -19,7 +19,7 @@ from cloud.flows.recost_component import run_component
 from cloud.flows.snapshot import keep_snapshots
 from cloud.flows.verify import verify
 from cloud.store import recosting
-from tests.late_goods import WORKER, Event, Unchanged, arrive, at_rest, books, buy, move, sell
+from tests.late_goods import WORKER, Event, Unchanged, arrive, at_rest, books, buy, identity, move, sell
 from tests.makers import Warehouse
 
 # ── Networks ──
@@ -268,15 +268,17 @@ def test_verify_says_what_waits_and_finds_costs_that_are_not_those_of_the_worlds
     waits = {check.name: check.detail for check in verify(warehouse.owner) if check.promise == 6}
     assert waits["pools that wait for re-costing"] == "1 marked late"
     assert failures(warehouse) == {}
-    with warehouse.owner.transaction(force_rollback=True):
-        warehouse.owner.execute("UPDATE cost_pools SET late_from_us = NULL")
-        assert list(failures(warehouse)) == ["costs of a run in the world's order, for components at rest"]
+    (mark,) = warehouse.fetch("SELECT late_from_us FROM cost_pools")
+    warehouse.owner.execute("UPDATE cost_pools SET late_from_us = NULL")
+    assert list(failures(warehouse)) == ["costs of a run in the world's order, for components at rest"]
+    warehouse.owner.execute("UPDATE cost_pools SET late_from_us = %s", mark)
     at_rest(warehouse)
     assert failures(warehouse) == {}
-    with warehouse.owner.transaction(force_rollback=True):
-        warehouse.owner.execute("UPDATE cost_layers SET movement_id = gen_random_uuid() WHERE qty_left = 2000000")
-        (detail,) = failures(warehouse).values()
-        assert "first: demo: layer 1 of its component is" in detail
+    other_maker = "UPDATE cost_layers SET movement_id = %s WHERE qty_left = 2000000"
+    warehouse.owner.execute(other_maker, [identity(99)])
+    (detail,) = failures(warehouse).values()
+    assert "demo: layer 1 of its component is" in detail
+    warehouse.owner.execute(other_maker, [identity(3)])
 
 
 @pytest.mark.parametrize("place", ["write_adjustments", "write_journal", "replace_layers", "update_pools"])
