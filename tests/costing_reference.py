@@ -470,7 +470,7 @@ class Books:
         assert one.target is not None
         mine, before, held = self.outcomes[row], pool.value, pool.qty
         number = pool.layers[0].no if pool.layers else None
-        finds = pool.standard is None and known
+        finds = pool.standard is None and known and (one.op != "return_in" or one.own is not None)
         if finds:
             pool.standard = divided(max(0, cost) * UNIT, one.qty)
             self._hold_standard(row, pool)

@@ -279,8 +279,11 @@ def _receive(m, moved, rows, pools, layers, items, entries, outcomes, count):
     if pools.method[dst] == STANDARD:
         # Goods that brought no cost of their own are at standard: only what was added later differs from it.
         # Those that set the standard differ from it by nothing but its rounding.
-        compared = brought or (known and pools.standard[dst] == NONE)
-        _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count)
+        # What comes back tells no standard: its own cost would hang on the standard that it sets.
+        is_return = rows.op[m] == RETURN_IN and rows.own[m] == NONE
+        sets_standard = known and pools.standard[dst] == NONE and not is_return
+        compared = brought or sets_standard
+        _receive_at_standard(m, value, sets_standard, rows, pools, layers, entries, outcomes, count)
         outcomes.variance[m] = base + extra - outcomes.in_value[m] if compared else extra
         return
     outcomes.left[m] = base + extra - value
@@ -443,12 +446,11 @@ def _keep(m, rest, rest_value, known, rows, pools, layers, outcomes, count):
 
 
 @_compiled
-def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes, count):
+def _receive_at_standard(m, value, sets_standard, rows, pools, layers, entries, outcomes, count):
     """At standard × quantity, whatever was paid; the difference is the row's variance."""
     dst, qty = rows.dst[m], rows.qty[m]
     held = pools.qty[dst]
-    first_cost = known and pools.standard[dst] == NONE
-    if first_cost:
+    if sets_standard:
         pools.standard[dst] = muldiv(value, UNIT, qty)
         pools.last_value[dst], pools.last_qty[dst] = pools.standard[dst], UNIT
         if pools.standard[dst] < 0 or pools.standard[dst] > VALUE_LIMIT:
@@ -464,7 +466,7 @@ def _receive_at_standard(m, value, known, rows, pools, layers, entries, outcomes
         return
     outcomes.in_value[m] = received
     _enter(m, 1, dst, qty, received, before, NONE, pools, entries, count)
-    if first_cost and held != 0:  # what was there before had no cost; now it has this one
+    if sets_standard and held != 0:  # what was there before had no cost; now it has this one
         before = pools.value[dst]
         change = _at_standard(dst, pools.qty[dst], pools, count) - before
         pools.value[dst] += change
