@@ -31,7 +31,8 @@ class Event:
     at_s: float
     price: int | None = None
     original: int | None = None
-    value: int | None = None  # of a value event
+    value: int | None = None  # of a value event, or what goods come with
+    lot: str = ""
 
     @property
     def id(self) -> uuid.UUID:
@@ -60,17 +61,25 @@ def columns(warehouse: Warehouse, events: Sequence[Event]) -> MovementColumns:
         document=[""] * n,
         price=column([NONE if e.price is None else e.price for e in events]),
         rate=np.full(n, 1_000_000_000),
-        value=np.full(n, NONE),
+        value=column([NONE if e.value is None else e.value for e in events]),
         occurred_us=column([NOON_US + round(e.at_s * SECOND_US) for e in events]),
         tags=np.zeros(n, np.int64),
         gateway=np.zeros(n, np.int64),
         seq=column([e.seq for e in events]),
         epoch=np.zeros((n, 16), np.uint8),
         corrects=np.zeros((n, 16), np.uint8),
-        lot=np.zeros(n, np.int64),
+        lot=column([lot_id(warehouse, e) for e in events]),
         original=np.frombuffer(b"".join(o.bytes for o in originals), np.uint8).reshape(n, 16),
         source_row=np.arange(n),
     )  # fmt: skip
+
+
+def lot_id(warehouse: Warehouse, event: Event) -> int:
+    """The lot that an event names, 0 where it names none."""
+    if not event.lot:
+        return 0
+    query = "SELECT lot_id FROM lots WHERE item_id = %s AND code = %s"
+    return int(warehouse.fetch(query, warehouse.items[event.item], event.lot)[0][0])
 
 
 def value_events(warehouse: Warehouse, events: Sequence[Event], first_row: int) -> ValueEventColumns:
@@ -85,6 +94,7 @@ def value_events(warehouse: Warehouse, events: Sequence[Event], first_row: int) 
         original=np.frombuffer(b"".join(named), np.uint8).reshape(n, 16),
         item=np.array([warehouse.items[e.item] if e.original is None else 0 for e in events], np.int64),
         location=np.array([warehouse.places[e.target] if e.original is None else 0 for e in events], np.int64),
+        lot=np.array([lot_id(warehouse, e) if e.original is None else 0 for e in events], np.int64),
         source_row=np.arange(first_row, first_row + n),
     )
 

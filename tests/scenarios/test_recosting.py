@@ -14,13 +14,16 @@ import psycopg
 import pytest
 
 from cloud.domain.movement import Kind
+from cloud.flows.production import place_code
 from cloud.flows.recost import ATTEMPTS, recost_company
 from cloud.flows.recost_component import run_component
 from cloud.flows.snapshot import keep_snapshots
 from cloud.flows.verify import verify
 from cloud.store import recosting
+from cloud.store.production import NewOrder, add_order
 from tests.late_goods import WORKER, Event, Unchanged, arrive, at_rest, books, buy, identity, move, sell
 from tests.makers import Warehouse
+from tests.valuing import add_item
 
 # ── Networks ──
 
@@ -72,6 +75,95 @@ def story(random_: random.Random, length: int, items: Sequence[str] = ("BOLT", "
             )
         events.append(event)
     return events
+
+
+# What each work order makes, and of what; the output of the first two is a component of the third.
+ORDERS = {"WO-1": ("LAMP", ("BOLT", "STEEL")), "WO-2": ("LAMP", ("STEEL",)), "WO-3": ("MAST", ("LAMP", "BOLT"))}
+STEEL_LOTS = ("A", "B")
+SOON_BEHIND_S = 300.0
+
+
+def workshop(random_: random.Random, first: int, ends_s: float, specific: bool = False) -> list[Event]:
+    """Work orders from release to close and a little beyond: components out of any pool whether it has them or not,
+    labour and overhead before and behind the output, output in parts, one more component when all is closed."""
+    events: list[Event] = []
+
+    def add(kind: Kind, item: str, pieces: float, source: str, target: str, at_s: float, **more: Any) -> None:
+        if specific and item == "STEEL":
+            more["lot"] = random_.choice(STEEL_LOTS)
+        events.append(Event(first + len(events), kind, item, pieces, source, target, at_s, **more))
+
+    for number, (code, (output, components)) in enumerate(ORDERS.items()):
+        place, planned = f"WO/{code}", random_.randint(3, 30)
+        begins = random_.uniform(0.1, 0.4) * ends_s + number * 60
+        closes = begins + random_.uniform(0.2, 0.5) * ends_s
+        add(Kind.PRODUCTION_START, output, planned, "PRODUCTION", place, begins, value=0)
+        for _ in range(random_.randint(2, 5)):
+            item, source = random_.choice(components), random_.choice(SITES)
+            pieces = random_.randint(1, 30) / random_.choice((1, 3, 7))
+            at_s = random_.uniform(begins, closes + SOON_BEHIND_S if random_.random() < 0.3 else closes)
+            add(Kind.PRODUCTION_ISSUE, item, pieces, source, place, at_s)
+        for _ in range(random_.randint(1, 3)):
+            kind = random_.choice((Kind.LABOUR, Kind.OVERHEAD))
+            amount = random_.choice((1, 1, -1)) * random_.randint(1, 60_000_000)
+            at_s = random_.uniform(begins, closes + SOON_BEHIND_S)
+            add(kind, output, 0, "", place, at_s, value=amount)
+        left = float(planned)
+        for _ in range(random_.randint(1, 3)):
+            pieces = left if random_.random() < 0.3 else round(random_.uniform(0.1, 0.9) * left, 3)
+            if pieces > 0:
+                add(
+                    Kind.PRODUCTION_RECEIPT,
+                    output,
+                    pieces,
+                    place,
+                    random_.choice(SITES),
+                    random_.uniform(begins, closes),
+                )
+            left = round(left - pieces, 3)
+        if left > 0:
+            add(Kind.PRODUCTION_END, output, left, place, "PRODUCTION", closes)
+    return events
+
+
+def steel_by_lots(random_: random.Random, first: int, length: int) -> list[Event]:
+    """Steel that is told apart by its lots: bought, moved and sold under their names."""
+    events: list[Event] = []
+    for seq in range(first, first + length // 3):
+        lot, here, pieces = random_.choice(STEEL_LOTS), random_.choice(SITES), random_.randint(1, 40) / 3
+        at_s = random_.uniform(0, 60.0 * length)
+        way = random_.random()
+        if way < 0.6:
+            price = random_.randint(1, 9_999_999)
+            event = Event(seq, Kind.PURCHASE_RECEIPT, "STEEL", pieces, "SUPPLIER", here, at_s, price, lot=lot)
+        elif way < 0.8:
+            there = random_.choice([site for site in SITES if site != here])
+            event = Event(seq, Kind.TRANSFER_OUT, "STEEL", pieces, here, there, at_s, lot=lot)
+        else:
+            event = Event(seq, Kind.SALES_SHIPMENT, "STEEL", pieces, here, "CUSTOMER", at_s, lot=lot)
+        events.append(event)
+    return events
+
+
+def costed_by(warehouse: Warehouse, item: str, method: str) -> None:
+    """Before anything moved, an item is costed so from its beginning."""
+    tracking = "lot" if method == "specific" else "none"
+    warehouse.owner.execute(
+        "UPDATE items SET method = %s, tracking = %s WHERE code = %s", [method, tracking, item]
+    )
+
+
+def open_orders(warehouse: Warehouse) -> None:
+    """The mast as an item, and the work orders with a place for each."""
+    add_item(warehouse, "MAST", "moving_average")
+    with warehouse.owner.cursor() as cursor:
+        for lot in STEEL_LOTS:
+            columns = (warehouse.company_id, warehouse.items["STEEL"], lot)
+            cursor.execute("INSERT INTO lots (company_id, item_id, code) VALUES (%s, %s, %s)", columns)
+        for code, (output, _) in ORDERS.items():
+            order = NewOrder(code, warehouse.items[output], warehouse.places["MAIN"], 1, "", "", {})
+            made = add_order(cursor, warehouse.company_id, order, place_code(code))
+            warehouse.places[place_code(code)] = made.location_id
 
 
 def standards(random_: random.Random, at_s: float) -> list[Event]:
@@ -317,6 +409,17 @@ METHODS = (
 )  # fmt: skip
 
 
+# Of bolts, steel, lamps and masts.
+WORKSHOP_METHODS = (
+    ("fifo", "moving_average", "moving_average", "fifo"),
+    ("moving_average", "specific", "standard", "moving_average"),
+    ("periodic_average", "lifo", "fifo", "standard"),
+    ("standard", "periodic_fifo", "periodic_average", "lifo"),
+    ("lifo", "fifo", "periodic_lifo", "periodic_average"),
+    ("periodic_fifo", "standard", "lifo", "periodic_lifo"),
+)
+
+
 @pytest.mark.parametrize("seed", range(12))
 def test_another_order_of_arrival_ends_in_the_same_books(
     new_warehouse: Callable[[], Warehouse], seed: int
@@ -329,9 +432,42 @@ def test_another_order_of_arrival_ends_in_the_same_books(
     for one in (perfect, other):
         one.owner.execute("UPDATE companies SET profile = 'US_GAAP'")
         for item, method in zip(("BOLT", "LAMP"), METHODS[seed % len(METHODS)], strict=True):
-            one.owner.execute("UPDATE items SET method = %s WHERE code = %s", [method, item])
+            costed_by(one, item, method)
     if "standard" in METHODS[seed % len(METHODS)]:
         events = [*standards(random_, 0), *events, *standards(random_, 60 * 20 + 30)]
+    end_in_the_same_books(random_, perfect, other, events)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_work_orders_in_another_order_of_arrival_end_in_the_same_books(
+    new_warehouse: Callable[[], Warehouse], seed: int
+) -> None:
+    """given a network with work orders, the output of one a component of the next; when its log arrives in another
+    order and in pieces; then the same holds of what is in work, of what was made and of what that cost when sold."""
+    random_ = random.Random(1000 + seed)
+    methods = dict(
+        zip(("BOLT", "STEEL", "LAMP", "MAST"), WORKSHOP_METHODS[seed % len(WORKSHOP_METHODS)], strict=True)
+    )
+    specific = methods["STEEL"] == "specific"
+    events = story(random_, 30, [item for item in methods if item != "STEEL" or not specific])
+    if specific:
+        events += steel_by_lots(random_, 200, 30)
+    events += workshop(random_, 500, 60.0 * 30, specific)
+    if methods["LAMP"] == "standard":
+        events = [*standards(random_, 0), *events, *standards(random_, 60 * 15 + 30)]
+    perfect, other = new_warehouse(), new_warehouse()
+    for one in (perfect, other):
+        open_orders(one)
+        one.owner.execute("UPDATE companies SET profile = 'US_GAAP'")
+        for item, method in methods.items():
+            costed_by(one, item, method)
+    end_in_the_same_books(random_, perfect, other, events)
+
+
+def end_in_the_same_books(
+    random_: random.Random, perfect: Warehouse, other: Warehouse, events: Sequence[Event]
+) -> None:
+    """One gets them in the order of the world, the other in batches of another order."""
     arrive(perfect, sorted(events, key=lambda e: e.at_s))
     at_rest(perfect)
     for part in batches(random_, events):
