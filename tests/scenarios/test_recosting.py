@@ -17,6 +17,7 @@ from cloud.domain.movement import Kind
 from cloud.flows.production import place_code
 from cloud.flows.recost import ATTEMPTS, recost_company
 from cloud.flows.recost_component import run_component
+from cloud.flows.settle_period import settle_period
 from cloud.flows.snapshot import keep_snapshots
 from cloud.flows.verify import verify
 from cloud.store import recosting
@@ -419,6 +420,12 @@ WORKSHOP_METHODS = (
     ("periodic_fifo", "standard", "lifo", "periodic_lifo"),
 )
 
+PERIODIC_METHODS = (
+    ("periodic_average", "fifo", "periodic_fifo", "moving_average"),
+    ("periodic_fifo", "periodic_lifo", "moving_average", "periodic_average"),
+    ("moving_average", "periodic_average", "periodic_lifo", "standard"),
+)
+
 
 @pytest.mark.parametrize("seed", range(12))
 def test_another_order_of_arrival_ends_in_the_same_books(
@@ -438,16 +445,11 @@ def test_another_order_of_arrival_ends_in_the_same_books(
     end_in_the_same_books(random_, perfect, other, events)
 
 
-@pytest.mark.parametrize("seed", range(12))
-def test_work_orders_in_another_order_of_arrival_end_in_the_same_books(
-    new_warehouse: Callable[[], Warehouse], seed: int
-) -> None:
-    """given a network with work orders, the output of one a component of the next; when its log arrives in another
-    order and in pieces; then the same holds of what is in work, of what was made and of what that cost when sold."""
-    random_ = random.Random(1000 + seed)
-    methods = dict(
-        zip(("BOLT", "STEEL", "LAMP", "MAST"), WORKSHOP_METHODS[seed % len(WORKSHOP_METHODS)], strict=True)
-    )
+def workshops(
+    new_warehouse: Callable[[], Warehouse], random_: random.Random, method_of: Sequence[str]
+) -> tuple[Warehouse, Warehouse, list[Event]]:
+    """Two warehouses with the same work orders, and the log of a network that both may get."""
+    methods = dict(zip(("BOLT", "STEEL", "LAMP", "MAST"), method_of, strict=True))
     specific = methods["STEEL"] == "specific"
     events = story(random_, 30, [item for item in methods if item != "STEEL" or not specific])
     if specific:
@@ -461,6 +463,17 @@ def test_work_orders_in_another_order_of_arrival_end_in_the_same_books(
         one.owner.execute("UPDATE companies SET profile = 'US_GAAP'")
         for item, method in methods.items():
             costed_by(one, item, method)
+    return perfect, other, events
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_work_orders_in_another_order_of_arrival_end_in_the_same_books(
+    new_warehouse: Callable[[], Warehouse], seed: int
+) -> None:
+    """given a network with work orders, the output of one a component of the next; when its log arrives in another
+    order and in pieces; then the same holds of what is in work, of what was made and of what that cost when sold."""
+    random_ = random.Random(1000 + seed)
+    perfect, other, events = workshops(new_warehouse, random_, WORKSHOP_METHODS[seed % len(WORKSHOP_METHODS)])
     end_in_the_same_books(random_, perfect, other, events)
 
 
@@ -481,3 +494,39 @@ def end_in_the_same_books(
     at_rest(other)
     before.check()
     assert books(other) == books(perfect)
+
+
+AUGUST, SEPTEMBER = 202608, 202609
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_work_orders_in_settled_periods_end_in_the_same_books(
+    new_warehouse: Callable[[], Warehouse], seed: int
+) -> None:
+    """given the same over two months; when August is settled while some of it is still on its way, and once more
+    when it has come, and September behind it; then it is as if each had been settled when all was there."""
+    random_ = random.Random(2000 + seed)
+    perfect, other, events = workshops(new_warehouse, random_, PERIODIC_METHODS[seed % len(PERIODIC_METHODS)])
+
+    def over_two_months(event: Event) -> Event:
+        """2,100 s become 35 days that end at noon of 21 September."""
+        return replace(event, at_s=(event.at_s - 2_100) * 1_440)
+
+    arrive(perfect, [over_two_months(event) for event in sorted(events, key=lambda e: e.at_s)])
+    at_rest(perfect)
+    for one in (perfect, other):
+        one.owner.execute("UPDATE periods SET state = 'soft_closed' WHERE period_id <= %s", [SEPTEMBER])
+    for part in batches(random_, events):
+        arrive(other, [over_two_months(event) for event in part])
+        before = Unchanged(other)
+        if random_.random() < 0.5:
+            settle_period(other.ingest, other.company_id, AUGUST, every=random_.choice((5, 10_000)))
+            before.check()
+        other.check()
+    for period in (AUGUST, SEPTEMBER):
+        for one in (perfect, other):
+            before = Unchanged(one)
+            settle_period(one.ingest, one.company_id, period)
+            at_rest(one)
+            before.check()
+        assert books(other) == books(perfect)
