@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 QTY_MAX = 2**53  # 9 × 10⁹ stock units; a sum stays inside int64 for 1,023 movements of the most
 VALUE_MAX = 2**61
 MICRO = 1_000_000
+NONE = -1  # no price, no value, no row: none of these is ever negative
 
 Int64 = NDArray[np.int64]
 Bytes16 = NDArray[np.uint8]  # shape (n, 16): UUIDs as their bytes
@@ -102,9 +103,9 @@ class MovementColumns:
     from_id/to_id int64[n], location_id
     party         int64[n], party_id or 0
     document      list of n texts
-    price         int64[n], 10⁻⁶ of the document's currency per stock unit, or -1
+    price         int64[n], 10⁻⁶ of the document's currency per stock unit, or NONE
     rate          int64[n], base currency per unit of the document's currency in 10⁻⁹
-    value         int64[n], 10⁻⁶ of the company's currency where the receipt's cost is known as such, or -1
+    value         int64[n], 10⁻⁶ of the company's currency where the receipt's cost is known as such, or NONE
     occurred_us   int64[n], as ordered and dated
     tags          int64[n], Tag bits
     gateway, seq  int64[n]; gateway 0 is the cloud's own log

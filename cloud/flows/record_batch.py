@@ -15,9 +15,9 @@ from datetime import UTC, datetime
 import psycopg
 
 from cloud.domain.batch import Batch, Company
-from cloud.domain.movement import QTY_MAX, Crossing, Outcome
+from cloud.domain.movement import NONE, QTY_MAX, Crossing, Outcome
 from cloud.domain.observation import Observed
-from cloud.flows.book_movements import NONE, book
+from cloud.flows.book_movements import book
 from cloud.flows.resolve_passages import Gate, Resolved, load_gates, resolve
 from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.observations import write_observations

@@ -19,7 +19,7 @@ from cloud.domain.costing.methods import Method
 from cloud.domain.costing.ordered_run import run
 from cloud.domain.costing.pools import Costed, LastCosts, Layers, Op, Pools, Rows
 from cloud.domain.movement import Kind, MovementColumns
-from cloud.flows.book_movements import own_values
+from cloud.domain.own_values import own_values
 from cloud.store import recosting
 from cloud.store.batches import load_company
 from cloud.store.recosting import EVENT, MOVEMENT, Columns, LayerRows, Standing, Start

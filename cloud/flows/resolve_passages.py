@@ -18,9 +18,8 @@ from cloud.domain.batch import Company
 from cloud.domain.catalog import lot_of_tag
 from cloud.domain.crossing import Sighting, Verdict, walk
 from cloud.domain.ledger.chart import PHYSICAL_PLACES
-from cloud.domain.movement import MICRO, Crossing, Kind, MovementColumns, Outcome, Tag, derived_id
+from cloud.domain.movement import MICRO, NONE, Crossing, Kind, MovementColumns, Outcome, Tag, derived_id
 from cloud.domain.observation import Observed
-from cloud.flows.book_movements import NONE
 from cloud.store.master import put_lots
 from cloud.store.sql import statement
 from protocols.epc.sgtin import gtin_of
