@@ -479,6 +479,8 @@ class Books:
         if mine.into > LIMIT:
             raise TooMuch(row)
         pool.become(held + one.qty, (row, 1))
+        if held < 0 < pool.qty:
+            pool.layers[0].made = (row, 1)
         self._note(row, 1, one.target, one.qty, mine.into, before)
         if finds and held:
             self._note(row, 2, one.target, 0, pool.at_standard(held), before + mine.into, number)

@@ -141,7 +141,7 @@ def _issue(m, rows, pools, layers, items, entries, links, releases, outcomes, co
     if value > VALUE_LIMIT or pools.value[src] < -VALUE_LIMIT or pools.qty[src] < -QTY_LIMIT:
         count[STATUS] = OVERFLOWED
         return value
-    outcomes.out_value[m] += value
+    outcomes.out_value[m] = value
     _enter(m, 0, src, -qty, -value, before, NONE, pools, entries, count)
     return value
 
@@ -209,9 +209,7 @@ def _take_back(m, rows, pools, layers, links, outcomes, count):
         count[STATUS] = LINKS_FULL
         return 0, 0
     take = min(rows.qty[m], layers.qty[layer])
-    part = layers.value[layer]
-    if take < layers.qty[layer]:
-        part = muldiv(layers.value[layer], take, layers.qty[layer])
+    part = muldiv(layers.value[layer], take, layers.qty[layer])
     _draw(m, src, layer, take, part, pools, layers, links, outcomes, count)
     if layers.qty[layer] == 0:
         _unlink(src, layer, pools, layers)
@@ -236,7 +234,7 @@ def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
     """The change of what the pool is worth at standard; the value taken."""
     if pools.standard[src] == NONE:
         outcomes.uncosted[m] = True
-    value = _at_standard(src, pools.qty[src], pools, count) - _at_standard(src, pools.qty[src] - qty, pools, count)
+    value = pools.value[src] - _at_standard(src, pools.qty[src] - qty, pools, count)
     layer = pools.head[src]
     if layer != NONE and layers.qty[layer] > 0:
         if count[LINKS] >= len(links):
@@ -245,7 +243,7 @@ def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
         k = count[LINKS]
         links.entry[k], links.layer[k] = count[ENTRIES], layer
         links.qty[k] = min(qty, layers.qty[layer])
-        links.value[k] = value if qty <= layers.qty[layer] else layers.value[layer]
+        links.value[k] = min(value, layers.value[layer])
         count[LINKS] = k + 1
     return value
 
@@ -254,8 +252,8 @@ def _issue_at_standard(m, src, qty, pools, layers, links, outcomes, count):
 def _release(m, src, qty, pools, releases, count):
     """Goods that go take their share of the pool's allowance with them."""
     allowance, held = pools.allowance[src], pools.qty[src]
-    if allowance > 0 and held > 0:
-        _allow(m, src, -(allowance if qty >= held else muldiv(allowance, qty, held)), pools, releases, count)
+    if allowance > 0:  # and so there are goods: the last ones took the rest of it with them
+        _allow(m, src, -muldiv(allowance, min(qty, held), held), pools, releases, count)
 
 
 # ── Receipts ────────────────────────────────────────────────────────────────────────────────────────
@@ -331,7 +329,7 @@ def _cost_of_return(m, rows, pools, items, outcomes, count):
     """The share of the issue that it names; what passes the issued quantity comes at the pool's known cost."""
     dst, qty, ref = rows.dst[m], rows.qty[m], rows.ref[m]
     issued, cost, done = rows.ref_qty[m], rows.ref_cost[m], rows.ref_done[m]
-    known = issued > 0
+    known = True
     if ref != NONE:
         issued, cost, done = rows.qty[ref], outcomes.out_value[ref], outcomes.returned[ref]
         known = ref < m and (cost > 0 or not outcomes.uncosted[ref])
@@ -381,8 +379,8 @@ def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
         if layers.qty[layer] < 0:
             short = -layers.qty[layer]
             take = min(short, rest)
-            true_cost = rest_value if take == rest else muldiv(rest_value, take, rest)
-            released = -layers.value[layer] if take == short else muldiv(-layers.value[layer], take, short)
+            true_cost = muldiv(rest_value, take, rest)
+            released = muldiv(-layers.value[layer], take, short)
             change = released - true_cost
             layers.qty[layer] += take
             layers.value[layer] += released
@@ -403,7 +401,7 @@ def _settle(m, value, known, rows, pools, layers, entries, outcomes, count):
             if change < 0 or change > VALUE_LIMIT:
                 count[STATUS] = OVERFLOWED
                 return rest, rest_value
-            layers.value[layer] += change
+            layers.value[layer] = change  # what has no cost was worth nothing
             layers.uncosted[layer] = False
             pools.waiting[dst] -= 1
             if layers.move[layer] != NONE:
@@ -431,9 +429,6 @@ def _keep(m, rest, rest_value, known, rows, pools, layers, outcomes, count):
         if head != NONE:
             layers.qty[head] += rest
             layers.value[head] += rest_value
-            if layers.uncosted[head] and known:
-                layers.uncosted[head] = False
-                pools.waiting[dst] -= 1
             return
     layer = _new_layer(m, 1, dst, rest, rest_value, not known, pools, layers, count)
     outcomes.made[m] = layer
@@ -476,32 +471,31 @@ def _receive_at_standard(m, value, sets_standard, rows, pools, layers, entries, 
         _enter(m, 2, dst, 0, change, before, pools.head[dst], pools, entries, count)
         _tell_first_standard(m, held, rows, pools, outcomes, count)
     _keep_at_standard(m, 1, dst, pools, layers, count)
-    if held == 0:
-        outcomes.made[m] = pools.head[dst]
+    if held <= 0 < pools.qty[dst]:  # what there is came with this row, whoever made the shortage before it
+        head = pools.head[dst]
+        layers.move[head], layers.step[head] = m, 1
+        outcomes.made[m] = head
 
 
 @_compiled
 def _tell_first_standard(m, held, rows, pools, outcomes, count):
     """What came and went before the pool had a standard costs what it would have cost with it, each row its part."""
     pool, qty = rows.dst[m], held
+    worth = _at_standard(pool, qty, pools, count)
     for row in range(m - 1, -1, -1):
         if rows.dst[row] == pool and rows.op[row] == CHANGE_METHOD:
-            outcomes.in_value[row] += _at_standard(pool, qty, pools, count)
+            outcomes.in_value[row] = worth
             return
-        if rows.op[row] >= VALUE_AT:
-            continue
         if rows.dst[row] == pool and rows.op[row] != FEED:
-            before = qty - rows.qty[row]
-            outcomes.in_value[row] += _at_standard(pool, qty, pools, count) - _at_standard(
-                pool, before, pools, count
-            )
-            qty = before
+            qty -= rows.qty[row]
+            before = _at_standard(pool, qty, pools, count)
+            outcomes.in_value[row] = worth - before
+            worth = before
         if rows.src[row] == pool:
-            before = qty + rows.qty[row]
-            outcomes.out_value[row] += _at_standard(pool, before, pools, count) - _at_standard(
-                pool, qty, pools, count
-            )
-            qty = before
+            qty += rows.qty[row]
+            before = _at_standard(pool, qty, pools, count)
+            outcomes.out_value[row] = before - worth
+            worth = before
             if outcomes.out_value[row] > VALUE_LIMIT:
                 count[STATUS] = OVERFLOWED
         if count[STATUS] != FINE:
@@ -523,7 +517,10 @@ def _feed(m, moved, rows, pools, layers, entries, outcomes, count):
         count[STATUS] = OVERFLOWED
         return
     before = pools.value[dst]
-    taken = _absorb(dst, value + rows.extra[m], pools, layers, count)
+    taken = _absorb(dst, value + rows.extra[m], pools, layers)
+    if pools.value[dst] > VALUE_LIMIT:
+        count[STATUS] = OVERFLOWED
+        return
     outcomes.in_value[m] = taken
     outcomes.left[m] = value + rows.extra[m] - taken
     _enter(m, 1, dst, 0, taken, before, NONE, pools, entries, count)
@@ -544,7 +541,7 @@ def _change_value(m, rows, pools, layers, items, entries, releases, outcomes, co
     if op == VALUE_AT:
         taken = _value_at(m, rows, pools, layers, outcomes)
     elif op == ABSORB:
-        taken = _absorb(dst, own, pools, layers, count)
+        taken = _absorb(dst, own, pools, layers)
     elif op == SET_STANDARD:
         pools.standard[dst] = own
         if pools.method[dst] == STANDARD:
@@ -565,7 +562,7 @@ def _change_value(m, rows, pools, layers, items, entries, releases, outcomes, co
         if pools.qty[dst] > 0:
             pools.settled_value[dst], pools.settled_qty[dst] = pools.value[dst], pools.qty[dst]
         return
-    if count[STATUS] != FINE or abs(pools.value[dst]) > VALUE_LIMIT:
+    if abs(pools.value[dst]) > VALUE_LIMIT:
         count[STATUS] = OVERFLOWED
         return
     if op in (VALUE_AT, ABSORB):
@@ -579,16 +576,15 @@ def _value_at(m, rows, pools, layers, outcomes):
     """So much of `own` as the goods of the named receipt still lie here: the value that the pool took."""
     dst, own, ref = rows.dst[m], rows.own[m], rows.ref[m]
     received = rows.qty[ref] if ref != NONE else rows.ref_qty[m]
-    layer = pools.head[dst]
-    if received <= 0 or pools.method[dst] == STANDARD or layer == NONE:
+    if received <= 0 or pools.method[dst] == STANDARD:
         return np.int64(0)
     if _is_layered(dst, rows.settled[m], pools):
         layer = _layer_of(m, rows, outcomes)
-        if layer == NONE or layers.pool[layer] != dst:
-            return np.int64(0)
     else:
         _merge(dst, pools, layers)
         layer = pools.head[dst]
+    if layer == NONE or layers.pool[layer] != dst:
+        return np.int64(0)
     held = min(layers.qty[layer], received)
     if held <= 0:
         return np.int64(0)
@@ -601,33 +597,29 @@ def _value_at(m, rows, pools, layers, outcomes):
 
 
 @_compiled
-def _absorb(dst, amount, pools, layers, count):
+def _absorb(dst, amount, pools, layers):
     """Spread a value over what the pool holds: what comes by quantity, what goes by value; the part it took."""
-    layer = pools.head[dst]
-    if amount == 0 or pools.method[dst] == STANDARD or layer == NONE or layers.qty[layer] < 0:
+    comes = amount > 0
+    whole = pools.qty[dst] if comes else pools.value[dst]
+    if pools.method[dst] == STANDARD or whole <= 0:
         return np.int64(0)
-    whole = pools.qty[dst] if amount > 0 else pools.value[dst]
-    spread = amount if amount > 0 else min(-amount, pools.value[dst])
-    if whole <= 0 or spread <= 0 or spread > VALUE_LIMIT:
-        return np.int64(0)
+    spread = amount if comes else min(-amount, whole)
     turned = _is_last_in_first_out(dst, pools)
     if turned:
         _reverse(dst, pools, layers)
-        layer = pools.head[dst]
+    layer = pools.head[dst]
     up_to = np.int64(0)
     given = np.int64(0)
     while layer != NONE:
-        up_to += layers.qty[layer] if amount > 0 else layers.value[layer]
+        up_to += layers.qty[layer] if comes else layers.value[layer]
         share = muldiv(spread, up_to, whole) - given
         given += share
-        _add_value(dst, layer, share if amount > 0 else -share, pools, layers)
+        _add_value(dst, layer, share if comes else -share, pools, layers)
         layer = layers.next[layer]
     if turned:
         _reverse(dst, pools, layers)
-    taken = spread if amount > 0 else -spread
+    taken = spread if comes else -spread
     pools.value[dst] += taken
-    if abs(pools.value[dst]) > VALUE_LIMIT:
-        count[STATUS] = OVERFLOWED
     return taken
 
 
@@ -724,7 +716,7 @@ def _last_cost(pool, qty, pools, items):
 @_compiled
 def _known_value(pool, qty, pools, items):
     """The value of a receipt without a cost of its own: the pool's current average, else the last known."""
-    if pools.qty[pool] > 0 and pools.value[pool] > 0:
+    if pools.value[pool] > 0:
         return muldiv(pools.value[pool], qty, pools.qty[pool]), True
     return _last_cost(pool, qty, pools, items)
 

@@ -1,16 +1,15 @@
 """What the kernels promise beyond answers: queues in order, outputs that never overflow, limits, and places to cut."""
 
-from typing import Any
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from cloud.domain.costing import kernels
-from cloud.domain.costing.methods import Method, method_named
+from cloud.domain.costing.methods import Method
 from cloud.domain.costing.pools import NONE, CannotCost, NoRoom, Pass
-from tests.costing_reference import Row
+from tests.costing_limits import AT_STANDARD, AT_THE_LIMIT, BEYOND_COUNTING, FIFO_POOL, LIMIT, UNIT, method
+from tests.costing_reference import Row, TooMuch
 from tests.costing_streams import (
     CHANGES,
     GOODS,
@@ -20,15 +19,12 @@ from tests.costing_streams import (
     Stream,
     columns,
     costed,
+    layer_rows,
     plain,
     streams,
 )
 
 ALL_KINDS = (*GOODS, *GOODS, "feed", "split_feed", *RETURNS, *CHANGES)
-LIMIT = kernels.VALUE_LIMIT
-UNIT = kernels.UNIT
-FIFO_POOL = ((0, "fifo", 10_000),)
-AT_STANDARD = ((0, "standard", 10_000),)
 
 
 def passed(stream: Stream) -> Pass | None:
@@ -39,10 +35,6 @@ def passed(stream: Stream) -> Pass | None:
     except CannotCost:
         return None
     return one
-
-
-def method(name: str) -> Row:
-    return Row("change_method", target=0, own=int(method_named(name)), method=name)
 
 
 # ── Queues ──────────────────────────────────────────────────────────────────────────────────────────
@@ -111,6 +103,38 @@ def test_a_settled_price_never_takes_more_than_there_is() -> None:
     assert result.out_value.tolist() == [0, 0, 9, 0, 8, 0]
 
 
+def test_a_supplier_is_given_no_other_pools_goods() -> None:
+    """given a receipt into another pool; when this pool returns it; then its own goods go, the other's stay."""
+    rows = (
+        Row(target=1, qty=2, own=10), Row(target=0, qty=2, own=6), Row("return_out", 0, qty=1, ref=0),
+        Row("value_at", target=0, own=4, ref=0),
+    )  # fmt: skip
+    result = costed(rows, Stream((*FIFO_POOL, *FIFO_POOL), rows).empty())
+    assert result.out_value.tolist() == [0, 0, 3, 0]
+    assert result.in_value.tolist() == [10, 6, 0, 0]
+    assert result.left.tolist() == [0, 0, 0, 4]
+
+
+def test_goods_left_of_a_shortage_at_standard_came_with_the_receipt() -> None:
+    """given 2 out and 5 in before a standard; when FIFO follows and 1 @ 4 comes; then the 3 that came gain 12."""
+    rows = (Row(source=0, qty=2), Row(target=0, qty=5), method("fifo"), Row(target=0, qty=1, own=4))
+    result = costed(rows, Stream(AT_STANDARD, rows).empty())
+    assert result.in_value.tolist() == [0, 12, 0, 4]
+    assert result.out_value.tolist() == [0, 0, 0, 0]
+
+
+def test_a_shortage_that_standard_cost_leaves_behind_is_its_changes() -> None:
+    """given 3 short at standard 5; when FIFO follows and 2 @ 4 and 2 @ 7 come; then they cost 2 less and 2 more."""
+    rows = (
+        Row("set_standard", target=0, own=5 * UNIT), Row(source=0, qty=3 * UNIT), method("fifo"),
+        Row(target=0, qty=2 * UNIT, own=8 * UNIT), Row(target=0, qty=2 * UNIT, own=14 * UNIT),
+    )  # fmt: skip
+    result = costed(rows, Stream(AT_STANDARD, rows).empty())
+    assert (result.out_value // UNIT).tolist() == [0, 15, 0, 0, 0]
+    assert (result.in_value // UNIT).tolist() == [0, 0, 0, 8, 14]
+    assert [(row[2] // UNIT, row[3] // UNIT) for row in layer_rows(result)] == [(1, 7)]
+
+
 # ── Room ────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -144,63 +168,6 @@ def test_outputs_that_are_too_small_are_said_and_nothing_is_written_behind_them(
 # ── Limits ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def some(rows: list[Row], pools: tuple[tuple[int, str, int], ...] = FIFO_POOL) -> Stream:
-    return Stream(pools, tuple(rows))
-
-
-# Streams at a limit; with one more their last row is refused.
-AT_THE_LIMIT: dict[str, Any] = {
-    "a receipt's value": lambda more: some([Row(target=0, qty=1, own=LIMIT + more)]),
-    "a receipt with its freight": lambda more: some([Row(target=0, qty=1, own=LIMIT - 5, extra=5 + more)]),
-    "freight alone": lambda more: some([Row(target=0, qty=1, own=0, extra=LIMIT + more)]),
-    "a pool's value": lambda more: some([Row(target=0, qty=1, own=LIMIT - 5), Row(target=0, qty=1, own=5 + more)]),
-    "a pool's quantity": lambda more: some([Row(target=0, qty=LIMIT - 5), Row(target=0, qty=5 + more)]),
-    "a shortage's quantity": lambda more: some([Row(source=0, qty=LIMIT - 5), Row(source=0, qty=5 + more)]),
-    "a shortage's value": lambda more: some(
-        [Row(target=0, qty=2, own=LIMIT), Row(source=0, qty=2), Row(source=0, qty=2 + more)]
-    ),
-    "an issue's cost in the end": lambda more: some(
-        [Row(source=0, qty=2), Row(target=0, qty=1, own=LIMIT - 5), Row(target=0, qty=1, own=5 + more)]
-    ),
-    "what a first cost says of goods without one": lambda more: some(
-        [Row(target=0, qty=3), Row(target=0, qty=1, own=LIMIT // 4 + more)]
-    ),
-    "a value for what is there": lambda more: some(
-        [Row(target=0, qty=1, own=5), Row("absorb", target=0, own=LIMIT - 5 + more)]
-    ),
-    "a value for a receipt": lambda more: some(
-        [Row(target=0, qty=1, own=5), Row("value_at", target=0, own=LIMIT - 5 + more, ref=0)]
-    ),
-    "a write-down": lambda more: some([Row("write_down", target=0, own=LIMIT + more)]),
-    "a feed with its freight": lambda more: some(
-        [Row(target=0, qty=1, own=0), Row("feed", target=0, qty=1, own=LIMIT - 5, extra=5 + more)]
-    ),
-    "a standard": lambda more: some([Row("set_standard", target=0, own=LIMIT + more)], AT_STANDARD),
-    "a standard that a receipt sets": lambda more: some(
-        [Row(target=0, qty=UNIT - more, own=LIMIT)], AT_STANDARD
-    ),
-    "what goods at standard are worth": lambda more: some(
-        [Row("set_standard", target=0, own=LIMIT // 2), Row(target=0, qty=2 * UNIT + more, own=1)], AT_STANDARD
-    ),
-    "goods at standard that are owed": lambda more: some(
-        [Row("set_standard", target=0, own=LIMIT // 2), Row(source=0, qty=2 * UNIT + more)], AT_STANDARD
-    ),
-    "the quantity at standard": lambda more: some(
-        [Row(target=0, qty=LIMIT - 5, own=0), Row(target=0, qty=5 + more)], AT_STANDARD
-    ),
-    "a new standard of what is there": lambda more: some(
-        [
-            Row("set_standard", target=0, own=1), Row(target=0, qty=4 * UNIT),
-            Row("set_standard", target=0, own=LIMIT // 4 + more),
-        ],
-        AT_STANDARD,
-    ),
-    "the standard of a pool that comes to it": lambda more: some(
-        [Row(target=0, qty=UNIT - more, own=LIMIT), method("standard")]
-    ),
-}  # fmt: skip
-
-
 @pytest.mark.parametrize("name", AT_THE_LIMIT)
 def test_the_limit_itself_can_be_held_and_one_more_is_refused(name: str) -> None:
     fits, passes = AT_THE_LIMIT[name](0), AT_THE_LIMIT[name](1)
@@ -208,6 +175,24 @@ def test_the_limit_itself_can_be_held_and_one_more_is_refused(name: str) -> None
     last = len(passes.rows) - 1
     with pytest.raises(CannotCost, match=f"row {last}:"):
         costed(passes.rows, passes.empty())
+
+
+@pytest.mark.parametrize("name", BEYOND_COUNTING)
+def test_what_no_integer_can_say_is_refused_where_plain_python_refuses_it(name: str) -> None:
+    stream = BEYOND_COUNTING[name]
+    with pytest.raises(TooMuch) as expected:
+        stream.books().play(stream.rows)
+    with pytest.raises(CannotCost, match=f"row {expected.value.row}:"):
+        costed(stream.rows, stream.empty())
+
+
+def test_a_settled_price_beyond_counting_takes_what_there_is() -> None:
+    rows = (
+        Row(target=0, qty=1, own=LIMIT - 7), Row("settle", target=0), Row(source=0, qty=1),
+        Row(target=0, qty=2**53, own=7), Row(source=0, qty=2**52),
+    )  # fmt: skip
+    result = costed(rows, Stream(((0, "periodic_average", 10_000),), rows).empty())
+    assert result.out_value.tolist() == [0, 0, LIMIT - 7, 0, 7]
 
 
 # ── Shares ──────────────────────────────────────────────────────────────────────────────────────────
