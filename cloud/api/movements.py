@@ -9,11 +9,12 @@ from uuid import UUID
 
 import msgspec
 import psycopg
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from cloud.api.access import MovementWriter, Pool, Reader, snapshot
+from cloud.api.access import Pool, Reader, snapshot
 from cloud.api.feeds import FEED_NOTE, OrderParameter, feed_page
+from cloud.api.once import MovementChange, as_said
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page
 from cloud.api.problems import Problem, wrong_value
 from cloud.api.values import (
@@ -155,33 +156,16 @@ def list_movements(
 
 
 @router.post("", response_model=MovementsOut, status_code=201, summary="Declare movements")
-def declare(
-    body: MovementsIn,
-    caller: MovementWriter,
-    pool: Pool,
-    response: Response,
-    idempotency_key: Annotated[
-        str,
-        Header(
-            alias="Idempotency-Key",
-            min_length=1,
-            max_length=200,
-            pattern=r"^[\x21-\x7e]+$",
-            description="Yours to choose, one for each request. The same key and payload gets the first answer "
-            "again; the same key with another payload is refused with 409.",
-        ),
-    ],
-) -> MovementsOut:
+def declare(body: MovementsIn, change: MovementChange) -> MovementsOut:
     """Book movements in one transaction; after an answer that was lost, ask again with the same key."""
-    company_id = caller.company.company_id
-    with pool.connection() as connection:
-        rows = _resolve(connection, company_id, body.movements, time.time_ns() // 1000)
+    with change.pool.connection() as connection:
+        rows = _resolve(connection, change.company_id, body.movements, time.time_ns() // 1000)
     try:
-        with pool.connection() as connection:
-            answer = declare_movements(connection, company_id, rows, idempotency_key, _digest(body))
+        with change.pool.connection() as connection:
+            answer = declare_movements(connection, change.company_id, rows, change.key, _digest(body))
     except RequestConflict:
         raise Problem(
-            409, "key-used-before", f"the Idempotency-Key {idempotency_key!r} was used with another payload"
+            409, "key-used-before", f"the Idempotency-Key {change.key!r} was used with another payload"
         ) from None
     except CannotBook as error:
         pointer = f"/movements/{error.row}"
@@ -191,9 +175,7 @@ def declare(
             f"movement {error.row} cannot be booked, so none was: {error.reason}",
             errors=[{"pointer": pointer, "detail": error.reason}],
         ) from None
-    if answer.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return MovementsOut(movement_ids=[UUID(one) for one in answer.movement_ids])
+    return MovementsOut(movement_ids=change.told(answer.movement_ids, answer.replayed))
 
 
 def show_movement(row: MovementRow) -> MovementOut:
@@ -219,9 +201,7 @@ def show_movement(row: MovementRow) -> MovementOut:
 
 
 def _digest(body: MovementsIn) -> bytes:
-    """Of what was said, not of how it was spaced: a client may serialise the same request anew."""
-    said = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    return hashlib.sha256(b"movements\n" + msgspec.json.encode(said, order="deterministic")).digest()
+    return hashlib.sha256(b"movements\n" + msgspec.json.encode(as_said(body), order="deterministic")).digest()
 
 
 def _resolve(

@@ -1,22 +1,27 @@
-"""Requests that change the books once: the Idempotency-Key, what was said, and refusals as problems."""
+"""Requests that change the books once: who asks, the Idempotency-Key, what was said, and refusals as problems.
+
+A route takes a MovementChange or a CostChange, by the scopes that it needs, hands `request(…)` to a flow, and gives
+what the flow answered to `told`.
+"""
 
 import hashlib
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Annotated, Any
 from uuid import UUID
 
 import msgspec
 from fastapi import Depends, Header, Response
+from psycopg_pool import ConnectionPool
 from pydantic import BaseModel
 
-from cloud.api.access import Needs
+from cloud.api.access import MovementWriter, Needs, Pool
 from cloud.api.problems import Problem
 from cloud.api.values import MICRO_DIGITS, MomentIn, parse_decimal
 from cloud.domain.access import Caller, Scope
 from cloud.domain.moments import us_of
-from cloud.flows.answer_once import Answered, CannotRecord, Request
+from cloud.flows.answer_once import CannotRecord, Request
 from cloud.flows.declare import RequestConflict
 
 IdempotencyKey = Annotated[
@@ -37,11 +42,55 @@ CostWriter = Annotated[Caller, Depends(Needs(Scope.FINANCE, Scope.WRITE_MOVEMENT
 SIGNED_DECIMAL = r"^-?[0-9]{1,13}(\.[0-9]{1,6})?$"
 
 
-def request_of(caller: Caller, key: str, noun: str, body: BaseModel, *path: str) -> Request:
-    """The request as a flow takes it. Its digest is of what was said, not of how it was spaced."""
-    said = body.model_dump(mode="json", by_alias=True, exclude_unset=True)
-    text = msgspec.json.encode([noun, *path, said], order="deterministic")
-    return Request(key, hashlib.sha256(text).digest(), f"{caller.person_name} ({caller.key_id})")
+class Change:
+    """A request to change the books once: who asks, under what key, and the connections to do it with."""
+
+    def __init__(self, caller: Caller, pool: ConnectionPool, response: Response, key: str) -> None:
+        self.caller = caller
+        self.pool = pool
+        self.key = key
+        self._response = response
+
+    @property
+    def company_id(self) -> int:
+        """The company whose books the caller may change."""
+        return self.caller.company.company_id
+
+    def request(self, noun: str, body: BaseModel, *path: str) -> Request:
+        """The request as a flow takes it."""
+        text = msgspec.json.encode([noun, *path, as_said(body)], order="deterministic")
+        by = f"{self.caller.person_name} ({self.caller.key_id})"
+        return Request(self.key, hashlib.sha256(text).digest(), by)
+
+    def told(self, ids: Sequence[str], replayed: bool) -> list[UUID]:
+        """The answer's ids; its header says when they were given before."""
+        if replayed:
+            self._response.headers["Idempotency-Replayed"] = "true"
+        return [UUID(one) for one in ids]
+
+
+# Both only remember, so they are async: a plain function would cost each request a walk to another thread.
+async def movement_change(
+    caller: MovementWriter, pool: Pool, response: Response, idempotency_key: IdempotencyKey
+) -> Change:
+    """Of those who may write movements."""
+    return Change(caller, pool, response, idempotency_key)
+
+
+async def cost_change(
+    caller: CostWriter, pool: Pool, response: Response, idempotency_key: IdempotencyKey
+) -> Change:
+    """Of those who may change what goods are worth."""
+    return Change(caller, pool, response, idempotency_key)
+
+
+MovementChange = Annotated[Change, Depends(movement_change)]
+CostChange = Annotated[Change, Depends(cost_change)]
+
+
+def as_said(body: BaseModel) -> dict[str, Any]:
+    """What digests are taken of: what was said, not how it was spaced. A client may serialise a request anew."""
+    return body.model_dump(mode="json", by_alias=True, exclude_unset=True)
 
 
 def moment_us(moment: MomentIn | None) -> int:
@@ -81,13 +130,6 @@ def refusals(rows: str = "", missing: type[LookupError] | None = None) -> Iterat
         if missing is None or not isinstance(error, missing):
             raise
         raise Problem(404, "not-found", str(error)) from None
-
-
-def told(response: Response, answered: Answered) -> list[UUID]:
-    """The answer's ids; the header says when they were given before."""
-    if answered.replayed:
-        response.headers["Idempotency-Replayed"] = "true"
-    return [UUID(one) for one in answered.ids]
 
 
 def unknown_codes(errors: list[dict[str, Any]]) -> Problem:

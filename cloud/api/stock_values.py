@@ -3,18 +3,16 @@
 from datetime import date
 from typing import Annotated
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
-from cloud.api.access import Pool
-from cloud.api.once import CostWriter, IdempotencyKey, moment_us, refusals, request_of, told
-from cloud.api.value_events import ValueEventsOut, show_events
+from cloud.api.once import CostChange, moment_us, refusals
+from cloud.api.value_events import ValueEventsOut, show_answer
 from cloud.api.values import MICRO_DIGITS, ByName, Code, DecimalText, MomentIn, Text, parse_decimal
 from cloud.domain.costing.methods import Method
 from cloud.flows.change_method import MethodChange, change_method
 from cloud.flows.set_standard import ROWS_MAX, NewStandard, set_standards
 from cloud.flows.write_down import Realisable, write_down
-from cloud.store import valuation
 
 router = APIRouter(tags=["stock values"])
 
@@ -82,32 +80,26 @@ class MethodChangeIn(BaseModel):
 
 
 @router.post("/v1/standards", response_model=ValueEventsOut, status_code=201, summary="Set standard costs")
-def set_standard(
-    body: StandardsIn, caller: CostWriter, pool: Pool, response: Response, idempotency_key: IdempotencyKey
-) -> ValueEventsOut:
+def set_standard(body: StandardsIn, change: CostChange) -> ValueEventsOut:
     """What lies in stock is revalued; the difference is posted as revaluation."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "standards", body)
+    company_id = change.company_id
+    request = change.request("standards", body)
     standards = [
         NewStandard(one.item, parse_decimal(one.standard, MICRO_DIGITS, f"/standards/{number}/standard"))
         for number, one in enumerate(body.standards)
     ]
-    with pool.connection() as connection, refusals("/standards"):
+    with change.pool.connection() as connection, refusals("/standards"):
         answered = set_standards(
             connection, company_id, standards, moment_us(body.occurred_at), body.document, body.reason, request
         )
-    told(response, answered)
-    with pool.connection() as connection:
-        return show_events(valuation.events(connection, company_id, answered.ids))
+    return show_answer(change, answered)
 
 
 @router.post("/v1/write-downs", response_model=ValueEventsOut, status_code=201, summary="Write stock down")
-def write_stock_down(
-    body: WriteDownsIn, caller: CostWriter, pool: Pool, response: Response, idempotency_key: IdempotencyKey
-) -> ValueEventsOut:
+def write_stock_down(body: WriteDownsIn, change: CostChange) -> ValueEventsOut:
     """To net realisable value, by an allowance; back up when it will bring more again, never above cost."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "write-downs", body)
+    company_id = change.company_id
+    request = change.request("write-downs", body)
     values = [
         Realisable(
             one.item,
@@ -115,25 +107,20 @@ def write_stock_down(
         )
         for number, one in enumerate(body.items)
     ]
-    with pool.connection() as connection, refusals("/items"):
+    with change.pool.connection() as connection, refusals("/items"):
         answered = write_down(
             connection, company_id, values, moment_us(body.occurred_at), body.document, body.reason, request
         )
-    told(response, answered)
-    with pool.connection() as connection:
-        return show_events(valuation.events(connection, company_id, answered.ids))
+    return show_answer(change, answered)
 
 
 @router.post(
     "/v1/method-changes", response_model=ValueEventsOut, status_code=201, summary="Change an item's costing method"
 )
-def change_item_method(
-    body: MethodChangeIn, caller: CostWriter, pool: Pool, response: Response, idempotency_key: IdempotencyKey
-) -> ValueEventsOut:
+def change_item_method(body: MethodChangeIn, change: CostChange) -> ValueEventsOut:
     """At the start of a period; what the goods would be worth under the new method is posted as revaluation."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "method-changes", body)
-    change = MethodChange(
+    request = change.request("method-changes", body)
+    new_method = MethodChange(
         item=body.item,
         method=body.method,
         from_day=body.from_day,
@@ -141,8 +128,6 @@ def change_item_method(
         document=body.document,
         reason=body.reason,
     )
-    with pool.connection() as connection, refusals():
-        answered = change_method(connection, company_id, change, request)
-    told(response, answered)
-    with pool.connection() as connection:
-        return show_events(valuation.events(connection, company_id, answered.ids))
+    with change.pool.connection() as connection, refusals():
+        answered = change_method(connection, change.company_id, new_method, request)
+    return show_answer(change, answered)

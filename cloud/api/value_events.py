@@ -3,19 +3,17 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
 from cloud.api.access import FinanceReader, MasterWriter, Pool
 from cloud.api.once import (
     SIGNED_DECIMAL,
-    CostWriter,
-    IdempotencyKey,
+    Change,
+    CostChange,
     moment_us,
     parse_signed,
     refusals,
-    request_of,
-    told,
     unknown_codes,
 )
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, make_page
@@ -35,6 +33,7 @@ from cloud.domain.costing.allocation import Basis
 from cloud.domain.costing.allocation_rules import UnknownIndustry
 from cloud.domain.decimals import micro_text
 from cloud.domain.moments import moment_of
+from cloud.flows.answer_once import Answered
 from cloud.flows.record_value_events import (
     ROWS_MAX,
     LandedCost,
@@ -174,13 +173,11 @@ class AllocationRuleOut(BaseModel):
 
 
 @router.post("/v1/value-events", response_model=ValueEventsOut, status_code=201, summary="Change what goods cost")
-def record(
-    body: ValueEventsIn, caller: CostWriter, pool: Pool, response: Response, idempotency_key: IdempotencyKey
-) -> ValueEventsOut:
+def record(body: ValueEventsIn, change: CostChange) -> ValueEventsOut:
     """Price corrections, landed costs, shared costs: booked in one transaction, all or none."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "value-events", body)
-    with pool.connection() as connection:
+    company_id = change.company_id
+    request = change.request("value-events", body)
+    with change.pool.connection() as connection:
         paper = Paper(moment_us(body.occurred_at), body.document, _supplier(connection, company_id, body.party))
         with refusals("" if isinstance(body, SharedCostIn) else "/rows"):
             if isinstance(body, PriceCorrectionsIn):
@@ -189,9 +186,7 @@ def record(
                 answered = land_costs(connection, company_id, _landed(body.rows), paper, request)
             else:
                 answered = share_cost(connection, company_id, _shared(body), paper, request)
-    told(response, answered)
-    with pool.connection() as connection:
-        return show_events(valuation.events(connection, company_id, answered.ids))
+    return show_answer(change, answered)
 
 
 @router.get("/v1/allocation-rules", response_model=Page[AllocationRuleOut], summary="How costs are shared")
@@ -226,24 +221,26 @@ def put_rules(body: AllocationRuleIn | IndustryIn, caller: MasterWriter, pool: P
     return [_show_rule(rule) for rule in made]
 
 
-def show_events(rows: list[EventRow]) -> ValueEventsOut:
-    """Value events as the API shows them."""
-    return ValueEventsOut(
-        events=[
-            ValueEventOut(
-                id=row.event_id,
-                kind=row.kind,
-                item=row.item,
-                receipt=row.receipt,
-                value=micro_text(row.value_micro, 2),
-                document=row.document,
-                reason=row.reason,
-                occurred_at=moment_of(row.occurred_us),
-                recorded_at=row.recorded_at,
-                by=row.by,
-            )
-            for row in rows
-        ]
+def show_answer(change: Change, answered: Answered) -> ValueEventsOut:
+    """The value events that a change made, as the books have them now."""
+    change.told(answered.ids, answered.replayed)
+    with change.pool.connection() as connection:
+        rows = valuation.events(connection, change.company_id, answered.ids)
+    return ValueEventsOut(events=[_show_event(row) for row in rows])
+
+
+def _show_event(row: EventRow) -> ValueEventOut:
+    return ValueEventOut(
+        id=row.event_id,
+        kind=row.kind,
+        item=row.item,
+        receipt=row.receipt,
+        value=micro_text(row.value_micro, 2),
+        document=row.document,
+        reason=row.reason,
+        occurred_at=moment_of(row.occurred_us),
+        recorded_at=row.recorded_at,
+        by=row.by,
     )
 
 

@@ -4,12 +4,12 @@ from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import psycopg
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field, StringConstraints
 
-from cloud.api.access import MovementWriter, Pool, Reader
+from cloud.api.access import Pool, Reader
 from cloud.api.movements import wrong_lot
-from cloud.api.once import IdempotencyKey, moment_us, parse_signed, refusals, request_of, told, unknown_codes
+from cloud.api.once import Change, MovementChange, moment_us, parse_signed, refusals, unknown_codes
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, make_page
 from cloud.api.problems import not_found, wrong_value
 from cloud.api.value_events import SignedText
@@ -26,6 +26,7 @@ from cloud.api.values import (
 )
 from cloud.domain.decimals import micro_text
 from cloud.domain.movement import Kind
+from cloud.flows.answer_once import Answered
 from cloud.flows.production import (
     COMPONENTS_MAX,
     Absorbed,
@@ -213,50 +214,34 @@ def read_order(code: str, caller: Reader, pool: Pool) -> OneWorkOrderOut:
 
 
 @router.post("", response_model=DoneOut, status_code=201, summary="Release a work order")
-def release(
-    body: WorkOrderIn, caller: MovementWriter, pool: Pool, response: Response, idempotency_key: IdempotencyKey
-) -> DoneOut:
+def release(body: WorkOrderIn, change: MovementChange) -> DoneOut:
     """Its planned output begins, worth nothing yet."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "work-orders", body)
-    with pool.connection() as connection:
+    company_id = change.company_id
+    request = change.request("work-orders", body)
+    with change.pool.connection() as connection:
         order = _new_order(connection, company_id, body)
         with refusals("/components"):
             answered = release_order(connection, company_id, order, moment_us(body.occurred_at), request)
-    return _done(pool, company_id, body.code, told(response, answered))
+    return _done(change, body.code, answered)
 
 
 @router.post("/{code}/issues", response_model=DoneOut, status_code=201, summary="Issue components")
-def issue(
-    code: OrderPath,
-    body: IssuesIn,
-    caller: MovementWriter,
-    pool: Pool,
-    response: Response,
-    idempotency_key: IdempotencyKey,
-) -> DoneOut:
+def issue(code: OrderPath, body: IssuesIn, change: MovementChange) -> DoneOut:
     """Components leave stock, and their cost goes into the order."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "work-orders", body, code, "issues")
-    with pool.connection() as connection:
+    company_id = change.company_id
+    request = change.request("work-orders", body, code, "issues")
+    with change.pool.connection() as connection:
         issues = _issues(connection, company_id, body)
         with refusals("/rows", NoSuchOrder):
             answered = issue_components(connection, company_id, code, issues, moment_us(body.occurred_at), request)
-    return _done(pool, company_id, code, told(response, answered))
+    return _done(change, code, answered)
 
 
 @router.post("/{code}/costs", response_model=DoneOut, status_code=201, summary="Absorb labour and overhead")
-def absorb(
-    code: OrderPath,
-    body: CostsIn,
-    caller: MovementWriter,
-    pool: Pool,
-    response: Response,
-    idempotency_key: IdempotencyKey,
-) -> DoneOut:
+def absorb(code: OrderPath, body: CostsIn, change: MovementChange) -> DoneOut:
     """Labour, energy and overhead go to the order's cost at once."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "work-orders", body, code, "costs")
+    company_id = change.company_id
+    request = change.request("work-orders", body, code, "costs")
     costs = [
         Absorbed(
             Kind.LABOUR if row.kind == "labour" else Kind.OVERHEAD,
@@ -265,27 +250,20 @@ def absorb(
         )
         for number, row in enumerate(body.rows)
     ]
-    with pool.connection() as connection, refusals("/rows", NoSuchOrder):
+    with change.pool.connection() as connection, refusals("/rows", NoSuchOrder):
         answered = absorb_cost(connection, company_id, code, costs, moment_us(body.occurred_at), request)
-    return _done(pool, company_id, code, told(response, answered))
+    return _done(change, code, answered)
 
 
 @router.post("/{code}/receipts", response_model=DoneOut, status_code=201, summary="Receive output")
-def receive(
-    code: OrderPath,
-    body: OutputIn,
-    caller: MovementWriter,
-    pool: Pool,
-    response: Response,
-    idempotency_key: IdempotencyKey,
-) -> DoneOut:
+def receive(code: OrderPath, body: OutputIn, change: MovementChange) -> DoneOut:
     """Finished goods go into stock at their share of what stands in work."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "work-orders", body, code, "receipts")
+    company_id = change.company_id
+    request = change.request("work-orders", body, code, "receipts")
     named = {"to": body.to_location} | (
         {} if body.backflush_from is None else {"backflush_from": body.backflush_from}
     )
-    with pool.connection() as connection:
+    with change.pool.connection() as connection:
         places = codes.location_ids(connection, company_id, set(named.values()))
         if errors := [
             {"pointer": f"/{field}", "detail": f"no location {place!r}"}
@@ -306,24 +284,17 @@ def receive(
                 None if body.backflush_from is None else places[body.backflush_from],
                 lot,
             )
-    return _done(pool, company_id, code, told(response, answered))
+    return _done(change, code, answered)
 
 
 @router.post("/{code}/close", response_model=DoneOut, status_code=201, summary="Close a work order")
-def close(
-    code: OrderPath,
-    body: CloseIn,
-    caller: MovementWriter,
-    pool: Pool,
-    response: Response,
-    idempotency_key: IdempotencyKey,
-) -> DoneOut:
+def close(code: OrderPath, body: CloseIn, change: MovementChange) -> DoneOut:
     """What is left of its cost becomes production variance."""
-    company_id = caller.company.company_id
-    request = request_of(caller, idempotency_key, "work-orders", body, code, "close")
-    with pool.connection() as connection, refusals(missing=NoSuchOrder):
+    company_id = change.company_id
+    request = change.request("work-orders", body, code, "close")
+    with change.pool.connection() as connection, refusals(missing=NoSuchOrder):
         answered = close_order(connection, company_id, code, moment_us(body.occurred_at), request)
-    return _done(pool, company_id, code, told(response, answered))
+    return _done(change, code, answered)
 
 
 def _new_order(connection: psycopg.Connection, company_id: int, body: WorkOrderIn) -> NewOrder:
@@ -393,10 +364,10 @@ def _lot_of_output(connection: psycopg.Connection, company_id: int, code: str, l
     return 0 if lot is None else master.put_lots(connection, company_id, [(item.item_id, lot)])[item.item_id, lot]
 
 
-def _done(pool: Any, company_id: int, code: str, ids: list[UUID]) -> DoneOut:
-    with pool.connection() as connection:
-        row = production.orders(connection, company_id, "", 1, one=code)[0]
-    return DoneOut(order=_show(row), ids=ids)
+def _done(change: Change, code: str, answered: Answered) -> DoneOut:
+    with change.pool.connection() as connection:
+        row = production.orders(connection, change.company_id, "", 1, one=code)[0]
+    return DoneOut(order=_show(row), ids=change.told(answered.ids, answered.replayed))
 
 
 def _show(row: OrderRow) -> WorkOrderOut:
