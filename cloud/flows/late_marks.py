@@ -50,6 +50,7 @@ def late_from_us(cursor: Cursor, booking: Booking, in_settled_period: Bool) -> I
     for pools, times in (
         *_late_rows(booking, in_settled_period),
         _open_edges(booking),
+        _returns_without_cost(booking),
         _values_and_settlements(booking),
         _costs_that_travelled_on(cursor, booking),
         *_first_costs(booking),
@@ -80,6 +81,15 @@ def _open_edges(booking: Booking) -> Mark:
     carried = np.flatnonzero(booking.costed.open)
     pool = np.where(rows.src[carried] == NONE, rows.dst[carried], rows.src[carried])
     return pool, booking.records.occurred_us[carried]
+
+
+def _returns_without_cost(booking: Booking) -> Mark:
+    """Goods that came back of an issue on the books which has no cost: at rest they have none either, whatever their
+    pool or their item costs by now."""
+    rows = booking.rows
+    unknown = (rows.op == Op.RETURN_IN) & (rows.ref == NONE) & (rows.ref_qty == 0) & (rows.own == NONE)
+    back = np.flatnonzero(unknown)
+    return rows.dst[back], booking.records.occurred_us[back]
 
 
 def _values_and_settlements(booking: Booking) -> Mark:

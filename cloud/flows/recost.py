@@ -209,7 +209,9 @@ class _Writing:
         return Recosted(company_id, component.items, component.from_us, rows_read, adjusted, len(cuts))
 
     def _keep_cuts(self, company: Company, component: Component, outcome: Outcome) -> list[int]:
-        recosting.forget_cuts(self.cursor, self.company_id, component.items, component.from_us)
+        # Behind the one that it began from the run keeps its own: items that were joined since had others, each alone.
+        behind = min(component.from_us, component.start.after_us + 1)
+        recosting.forget_cuts(self.cursor, self.company_id, component.items, behind)
         for cut in outcome.cuts:
             recosting.write_cut(self.cursor, company, cut)
         return [cut.after_us for cut in outcome.cuts]
