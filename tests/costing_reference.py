@@ -478,9 +478,9 @@ class Books:
         mine.variance = cost - mine.into if brought or finds else one.extra
         if mine.into > LIMIT:
             raise TooMuch(row)
+        if held < 0 < held + one.qty:
+            pool.layers.clear()  # the shortage is settled: what there is came with this row
         pool.become(held + one.qty, (row, 1))
-        if held < 0 < pool.qty:
-            pool.layers[0].made = (row, 1)
         self._note(row, 1, one.target, one.qty, mine.into, before)
         if finds and held:
             self._note(row, 2, one.target, 0, pool.at_standard(held), before + mine.into, number)

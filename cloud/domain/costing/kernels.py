@@ -470,11 +470,13 @@ def _receive_at_standard(m, value, sets_standard, rows, pools, layers, entries, 
             return
         _enter(m, 2, dst, 0, change, before, pools.head[dst], pools, entries, count)
         _tell_first_standard(m, held, rows, pools, outcomes, count)
+    if held < 0 < pools.qty[dst]:  # the shortage is settled; what there is came with this row, in a layer of its own
+        short = pools.head[dst]
+        layers.qty[short], layers.value[short], layers.uncosted[short] = 0, 0, False
+        pools.head[dst] = NONE
     _keep_at_standard(m, 1, dst, pools, layers, count)
-    if held <= 0 < pools.qty[dst]:  # what there is came with this row, whoever made the shortage before it
-        head = pools.head[dst]
-        layers.move[head], layers.step[head] = m, 1
-        outcomes.made[m] = head
+    if held <= 0 < pools.qty[dst]:
+        outcomes.made[m] = pools.head[dst]
 
 
 @_compiled
