@@ -161,6 +161,8 @@ def _value_what_had_no_cost(one: Pass, start: int, stop: int, given: Int64) -> N
     """Goods from outside without a cost come at the first one that their pool got later."""
     rows, outcomes = one.rows, one.outcomes
     found = _without_cost(one, start, stop)
+    if len(found) == 0:
+        return
     source = _first_costs(one, found, stop)
     found, source = found[source != NONE], source[source != NONE]
     if len(found):
@@ -173,6 +175,8 @@ def _value_what_had_no_cost(one: Pass, start: int, stop: int, given: Int64) -> N
 def _waits(one: Pass, start: int, stop: int) -> list[tuple[int, int]]:
     """From which row goods without a cost wait until which one brings their pool its first."""
     found = _without_cost(one, start, stop)
+    if len(found) == 0:
+        return []
     source = _first_costs(one, found, stop)
     # Where no receipt has a cost yet, one may still get it from the rounds: none of them is cut off.
     receipts = np.flatnonzero(_is_receipt(one, stop))
