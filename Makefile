@@ -15,6 +15,8 @@ PYTHON ?= $(shell for name in python3 python3.13 python3.12 python3.11 python3.1
 VENV := .venv
 BIN := $(VENV)/bin
 UV_VERSION := 0.13.9
+MUTMUT_VERSION := 3.8.1
+MUTMUT := .runtime/mutmut-$(MUTMUT_VERSION)
 PIP := $(BIN)/python -m pip --disable-pip-version-check
 ARGS ?=
 
@@ -45,6 +47,10 @@ check: $(DEV_STAMP) ## Check style, types and arrows
 .PHONY: bench
 bench: $(DEV_STAMP) ## Measure; writes bench.json
 	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+.PHONY: mutants
+mutants: $(DEV_STAMP) $(MUTMUT) ## Change the costing kernels in every small way and see that the tests notice
+	@PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m tests.mutation $(ARGS)
 
 .PHONY: timescaledb
 timescaledb: $(RUN_STAMP) ## Unpack TimescaleDB and mosquitto into .runtime (Debian-like hosts, no root)
@@ -95,6 +101,12 @@ $(DEV_STAMP): requirements-dev.lock requirements.lock pyproject.toml | $(BIN)/py
 	@$(PIP) install --quiet --require-hashes --requirement requirements-dev.lock
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $(RUN_STAMP) $@
+
+# Beside the lock files: nothing but `make mutants` needs it.
+$(MUTMUT): | $(DEV_STAMP)
+	@rm -rf $@ $@.part
+	@$(PIP) install --quiet --target $@.part 'mutmut==$(MUTMUT_VERSION)'
+	@mv $@.part $@
 
 # -- for whoever changes dependencies ------------------------------------------------------------
 

@@ -89,7 +89,10 @@ AT_THE_LIMIT: dict[str, Callable[[int], Stream]] = {
         [Row(target=0, qty=1, own=9), Row("feed", target=0, qty=1, own=LIMIT - 9 + more)]
     ),
     "what comes at standard": lambda more: some(
-        [Row("set_standard", target=0, own=LIMIT // 2), Row(source=0, qty=UNIT), Row(target=0, qty=2 * UNIT + more)],
+        [
+            Row("set_standard", target=0, own=LIMIT // 2), Row(source=0, qty=UNIT),
+            Row(target=0, qty=2 * UNIT + more, own=1),
+        ],
         AT_STANDARD,
     ),
     "goods that waited for a standard": lambda more: some(
@@ -137,7 +140,9 @@ BEYOND_COUNTING: dict[str, Stream] = {
     "goods out at standard": some(
         [Row("set_standard", target=0, own=LIMIT), Row(source=0, qty=2**53)], AT_STANDARD
     ),
-    "goods in at standard": some([Row("set_standard", target=0, own=LIMIT), Row(target=0, qty=2**53)], AT_STANDARD),
+    "goods in at standard": some(
+        [Row("set_standard", target=0, own=LIMIT), Row(target=0, qty=2**53, own=1)], AT_STANDARD
+    ),
     "goods that wait for a standard": some(
         [Row(source=0, qty=9 * UNIT // 2), Row(target=0, qty=UNIT, own=LIMIT)], AT_STANDARD
     ),
@@ -150,6 +155,9 @@ BEYOND_COUNTING: dict[str, Stream] = {
     "a new standard": some(
         [Row("set_standard", target=0, own=0), Row(target=0, qty=2**53), Row("set_standard", target=0, own=LIMIT)],
         AT_STANDARD,
+    ),
+    "much that comes to a standard set before": some(
+        [Row("set_standard", target=0, own=LIMIT), Row(target=0, qty=2**53, own=0), method("standard")]
     ),
     "the standard of what little there is": some([Row(target=0, qty=1, own=LIMIT), method("standard")]),
 }  # fmt: skip

@@ -9,7 +9,7 @@ from cloud.domain.observation import CLOCK_AHEAD_US, TOO_OLD_US
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PAGE = CHECKOUT / "docs/postings.md"
-DOCUMENTS = ("*.md", "docs/*.md", "docs/guides/*.md", "protocols/*.md")
+DOCUMENTS = ("*.md", "docs/*.md", "docs/guides/*.md", "protocols/*.md", "tests/*/*.md")
 
 
 def table(head: str) -> list[list[str]]:

@@ -166,9 +166,8 @@ def _take(m, src, need, rows, pools, layers, links, outcomes, count):
             part = muldiv(layers.value[layer], take, layers.qty[layer])
             if priced and pools.settled_qty[src] > 0:
                 part = muldiv(pools.settled_value[src], take, pools.settled_qty[src])
-                if (
-                    part < 0 or part > layers.value[layer]
-                ):  # the price of last period never takes more than there is
+                # The price of last period never takes more than there is.
+                if part < 0 or part > layers.value[layer]:
                     part = layers.value[layer]
         _draw(m, src, layer, take, part, pools, layers, links, outcomes, count)
         need -= take
@@ -470,7 +469,8 @@ def _receive_at_standard(m, value, sets_standard, rows, pools, layers, entries, 
             return
         _enter(m, 2, dst, 0, change, before, pools.head[dst], pools, entries, count)
         _tell_first_standard(m, held, rows, pools, outcomes, count)
-    if held < 0 < pools.qty[dst]:  # the shortage is settled; what there is came with this row, in a layer of its own
+    # The shortage is settled; what there is came with this row, in a layer of its own.
+    if held < 0 < pools.qty[dst]:
         short = pools.head[dst]
         layers.qty[short], layers.value[short], layers.uncosted[short] = 0, 0, False
         pools.head[dst] = NONE
