@@ -7,6 +7,7 @@ from typing import Any
 import psycopg
 import pytest
 
+from tests.conftest import drop
 from tests.makers import Warehouse, make_warehouse
 
 
@@ -18,6 +19,7 @@ def new_warehouse(clone: Callable[[str], Any], edition: str) -> Iterator[Callabl
 
         def make() -> Warehouse:
             database = clone(edition)
+            stack.callback(drop, database)  # when its connections are closed
             owner = stack.enter_context(psycopg.connect(database.owner_dsn, autocommit=True))
             ingest = stack.enter_context(psycopg.connect(database.dsn_of("tallygate_ingest"), autocommit=True))
             made.append(make_warehouse(owner, ingest))
