@@ -396,7 +396,7 @@ class Books:
         mine = self.outcomes[row]
         mine.carried = carried if one.given is None else one.given
         if one.given is None and carried == 0 and row in self.uncosted:
-            return None, False
+            return None, True
         return mine.carried, True
 
     def _cost_of_return(self, row: int, one: Row, pool: Pool) -> tuple[int | None, bool]:

@@ -316,7 +316,8 @@ def _cost_of_receipt(m, moved, rows, pools, items, outcomes, count):
     if rows.src[m] != NONE:
         outcomes.carried[m] = moved if given == NONE else given
         known = moved > 0 or given != NONE or not outcomes.uncosted[m]
-        return outcomes.carried[m], known, known
+        # Also nothing is brought: at standard cost the difference is a variance, not a gift.
+        return outcomes.carried[m], known, True
     value, known = _known_value(dst, qty, pools, items)
     if not known and given != NONE:
         return given, True, True
