@@ -31,6 +31,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "restored": ("cloud.checks.restored:main", "say that the database was put back to an earlier state"),
     "company": ("cloud.imports.program:company_main", "set up a company from its description"),
     "import": ("cloud.imports.program:main", "items, expectations, trading days from files"),
+    "ledger": ("cloud.bookkeeping.program:main", "chart, posting rules, periods, rates, documents, drafts"),
     "cost": ("cloud.cost_files.program:main", "what a file of movements costs, by any method, without books"),
     "reader": ("firmware_bridges.virtual_reader.run:main", "a virtual LLRP reader"),
     "broker": ("standalone.broker:main", "the embedded MQTT broker"),
@@ -38,7 +39,7 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 # Verbs that ask or change the books: without a database in the environment they mean the demo's in this folder.
-OF_THE_BOOKS = frozenset({"migrate", "jobs", "verify", "quarantine", "loss", "restored", "company", "import"})
+OF_THE_BOOKS = frozenset({"migrate", "jobs", "verify", "quarantine", "loss", "restored", "company", "import", "ledger"})
 DEMO_DSN = Path(".tallygate/tallygate_owner.dsn")
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}

@@ -1,6 +1,7 @@
 """A batch on its way into the books: the company it belongs to, its place in its lane, what it has written."""
 
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,6 +20,7 @@ class Company:
     currency: str
     minor_digits: int
     time_zone: str
+    gateways_post_back: bool = True  # late events of gateways go into soft-closed periods
 
     @property
     def unit(self) -> int:
@@ -26,10 +28,21 @@ class Company:
         return minor_unit(self.minor_digits)
 
 
+class Turnover(NamedTuple):
+    """Lines on their way into the turnovers, int64[k] each: target, period, amount, currency, amount in it."""
+
+    account: Int64
+    period: Int64
+    amount: Int64
+    currency: Int64
+    currency_amount: Int64
+
+
 @dataclass(slots=True)
 class Batch:
     """One transaction's batch: where it stands in its lane, and what it has written so far.
 
+    posts_soft_closed: whether who asked for it may post into soft-closed periods.
     hashed holds the digests of everything appended, in the order in which the chain takes them.
     """
 
@@ -41,5 +54,6 @@ class Batch:
     worker: str
     observed: int = 0
     moved: int = 0
+    posts_soft_closed: bool = False
     hashed: list[NDArray[np.uint8]] = field(default_factory=list)
-    turnovers: list[tuple[Int64, Int64, Int64]] = field(default_factory=list)
+    turnovers: list[Turnover] = field(default_factory=list)

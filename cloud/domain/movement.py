@@ -38,6 +38,8 @@ class Kind(IntEnum):
     PRODUCTION_RECEIPT = 15
     PRODUCTION_START = 16
     PRODUCTION_END = 17
+    GROUP_SHIPMENT = 18  # to another company of the group, and
+    GROUP_RECEIPT = 19  # from one
     # Value events: no goods move.
     PRICE_CORRECTION = 30
     LANDED_COST = 31
@@ -49,11 +51,26 @@ class Kind(IntEnum):
     PERIOD_SETTLEMENT = 37
     RECOSTING = 38
     REVALUATION = 39
+    # Entries of documents that no movement made.
+    SUPPLIER_INVOICE = 50
+    CUSTOMER_INVOICE = 51
+    PAYMENT = 52
+    CLEARING = 53
+    CURRENCY_REVALUATION = 54
+    CARRY_FORWARD = 55
+    MANUAL = 56
+    VARIANCE_SPREAD = 57
+    INTER_COMPANY = 58
 
     @property
     def moves_goods(self) -> bool:
         """Whether this is a kind of movement; the others are kinds of value events and of their entries."""
         return self < Kind.PRICE_CORRECTION
+
+    @property
+    def is_document(self) -> bool:
+        """Whether only entries of sub-ledger documents and manual ones are of this kind."""
+        return self >= Kind.SUPPLIER_INVOICE
 
 
 class Outcome(IntEnum):

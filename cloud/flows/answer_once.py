@@ -44,11 +44,13 @@ class CannotRecord(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked: the Idempotency-Key, the SHA-256 of the payload, and who asked."""
+    """What was asked: the Idempotency-Key, the SHA-256 of the payload, who asked, and whether they may post into
+    soft-closed periods."""
 
     key: str
     digest: bytes
     by: str
+    posts_soft_closed: bool = False
 
 
 @dataclass(frozen=True, slots=True)

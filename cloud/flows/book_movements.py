@@ -91,7 +91,7 @@ def _write(cursor: Cursor, booking: Booking, in_settled_period: Bool) -> None:
     write_pools(cursor, batch, costed, booking.state, late_marks.newest_us(booking), late_from_us)
     late_marks.note_costs_lent(cursor, booking)
     headers, lines = journal(booking, entry_day)
-    write_entries(cursor, batch, records, headers, lines, booking.calendar)
+    write_entries(cursor, batch, headers, lines)
 
 
 def _write_goods(cursor: Cursor, booking: Booking) -> None:

@@ -43,12 +43,18 @@ def journal(booking: Booking, entry_day: Int64) -> tuple[Headers, Lines]:
     lines = join(beside(_main_lines(booking), _allowance_lines(booking)), second, n)
     # An adjustment is late when the period of what it corrects is locked by now.
     late = np.where(entry_day[adjusting] != sources.day[layer], int(Tag.LATE), 0)
+    records, day = booking.records, np.concatenate([booking.day, entry_day[adjusting]])
+    move = np.concatenate([np.arange(n), entries.move[adjusting]])
     headers = Headers(
-        move=np.concatenate([np.arange(n), entries.move[adjusting]]),
+        source=records.record_id[move],
         step=np.concatenate([np.zeros(n, np.int64), entries.step[adjusting]]),
-        day=np.concatenate([booking.day, entry_day[adjusting]]),
-        tags=np.concatenate([booking.records.tags, late]),
-        corrects=np.concatenate([booking.records.corrects, sources.movement_id[layer]]),
+        origin=np.ones(len(move), np.int64),
+        kind=records.kind[move],
+        day=day,
+        period=booking.calendar.postable(day).period,
+        tags=np.concatenate([records.tags, late]),
+        corrects=np.concatenate([records.corrects, sources.movement_id[layer]]),
+        document=[records.document[i] for i in move],
     )
     return headers, lines
 

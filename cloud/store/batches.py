@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import struct
 from collections.abc import Iterator
 from datetime import UTC, datetime
 
@@ -10,6 +11,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from cloud.domain.batch import Batch, Company
+from cloud.domain.ledger.target import account_of, dimension_of
 from cloud.store import copy
 from cloud.store.sql import statement
 
@@ -25,13 +27,22 @@ def load_company(cursor: Cursor, company_id: int) -> Company:
     return Company(*row)
 
 
-def open_batch(cursor: Cursor, company: Company, lane: int, recorded_us: int, worker: str) -> Batch:
-    """Lock the lane's chain and take the next number in it."""
+def open_batch(
+    cursor: Cursor, company: Company, lane: int, recorded_us: int, worker: str, *, posts_soft_closed: bool = False
+) -> Batch:
+    """Lock the lane's chain and take the next number in it.
+
+    posts_soft_closed  whether who asks may post into soft-closed periods; the database is told for this transaction
+    """
     where = {"company": company.company_id, "lane": lane}
     cursor.execute(statement("books", "make_lane_head"), where)
     row = cursor.execute(statement("books", "lock_lane_head"), where).fetchone()
     assert row is not None  # noqa: S101  made above
-    return Batch(company, lane, row[0] + 1, bytes(row[1]), recorded_us, worker)
+    if posts_soft_closed:
+        cursor.execute(statement("books", "post_soft_closed"))
+    return Batch(
+        company, lane, row[0] + 1, bytes(row[1]), recorded_us, worker, posts_soft_closed=posts_soft_closed
+    )
 
 
 def close_batch(cursor: Cursor, batch: Batch) -> bytes:
@@ -40,6 +51,8 @@ def close_batch(cursor: Cursor, batch: Batch) -> bytes:
     link = hashlib.sha256(batch.previous)
     for digests in batch.hashed:
         link.update(digests.tobytes())
+    link.update(struct.pack(">q", batch.recorded_us) + batch.worker.encode())
+    link.update(struct.pack(">qq", batch.observed, batch.moved))
     head = link.digest()
     where = {"company": batch.company.company_id, "lane": batch.lane, "batch_no": batch.batch_no, "head": head}
     cursor.execute(
@@ -70,21 +83,28 @@ def group_sums(group: Int64, values: Int64, n: int) -> list[int]:
 def _write_turnovers(cursor: Cursor, batch: Batch) -> None:
     if not batch.turnovers:
         return
-    account, period, amount = (np.concatenate(column) for column in zip(*batch.turnovers, strict=True))
-    distinct, back = np.unique(np.stack([account, period], 1), axis=0, return_inverse=True)
-    back = back.reshape(-1)
-    if len(distinct):
-        cursor.execute(
-            statement("books", "add_turnovers"),
-            {
-                "company": batch.company.company_id,
-                "lane": batch.lane,
-                "account": distinct[:, 0].tolist(),
-                "period": distinct[:, 1].tolist(),
-                "debit": group_sums(back, np.maximum(amount, 0), len(distinct)),
-                "credit": group_sums(back, np.maximum(-amount, 0), len(distinct)),
-            },
-        )
+    target, period, amount, currency, currency_amount = (
+        np.concatenate(column) for column in zip(*batch.turnovers, strict=True)
+    )
+    distinct, back = np.unique(np.stack([target, currency, period], 1), axis=0, return_inverse=True)
+    back, n = back.reshape(-1), len(distinct)
+    if n == 0:
+        return
+    cursor.execute(
+        statement("books", "add_turnovers"),
+        {
+            "company": batch.company.company_id,
+            "lane": batch.lane,
+            "account": account_of(distinct[:, 0]).tolist(),
+            "dimension": dimension_of(distinct[:, 0]).tolist(),
+            "currency": distinct[:, 1].tolist(),
+            "period": distinct[:, 2].tolist(),
+            "debit": group_sums(back, np.maximum(amount, 0), n),
+            "credit": group_sums(back, np.maximum(-amount, 0), n),
+            "currency_debit": group_sums(back, np.maximum(currency_amount, 0), n),
+            "currency_credit": group_sums(back, np.maximum(-currency_amount, 0), n),
+        },
+    )
 
 
 def place_in_batch(batch: Batch, n: int) -> Iterator[copy.Column]:

@@ -55,7 +55,7 @@ def load_chart(
         {location: (kind, site) for location, kind, site in places},
         {item: (item_class, method) for item, item_class, method in found},
         dict(accounts),
-        [PostingRule(*row[:7]) for row in rules],
+        [PostingRule(*row) for row in rules],
         orders,
     )
 

@@ -3,7 +3,6 @@
 Reading goes by COPY into columns, so that a million movements are arrays and never a million tuples.
 """
 
-import itertools
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
@@ -17,11 +16,13 @@ from numpy.typing import NDArray
 from cloud.domain.batch import Batch, Company
 from cloud.domain.costing.methods import PERIODIC
 from cloud.domain.costing.pools import LastCosts, Layers, Pools
+from cloud.domain.ledger.posting import Lines
 from cloud.domain.moments import moment_of
 from cloud.domain.movement import Kind
 from cloud.domain.rounding import to_minor
 from cloud.store import copy
 from cloud.store.batches import place_in_batch
+from cloud.store.journal import Headers, write_entries
 from cloud.store.sql import statement
 
 Int64 = NDArray[np.int64]
@@ -405,50 +406,16 @@ def write_allowances(cursor: Cursor, batch: Batch, pools: Pools, changes: Allowa
 
 def write_journal(cursor: Cursor, batch: Batch, entries: JournalEntries, lines: JournalLines) -> None:
     """Append the entries that have lines, hashed with them. Raises psycopg.Error."""
-    present, entry = np.unique(lines.entry, return_inverse=True)
-    n, k = len(present), len(lines.entry)
-    if n == 0:
-        return
-    first = np.searchsorted(entry, entry, side="left")
-    ids, zero = entries.id[present], np.zeros(n, np.int64)
-    heads = copy.with_digest(
-        [
-            copy.constant("company_id", batch.company.company_id, 4, n),
-            copy.raw("source_id", ids),
-            copy.integers("step", zero, 2),
-            copy.constant("origin", 1, 2, n),
-            copy.constant("kind", int(Kind.RECOSTING), 2, n),
-            copy.dates("posting_date", entries.day[present]),
-            copy.integers("period_id", entries.period[present], 4),
-            copy.integers("tags", entries.tags[present], 2),
-            copy.raw("corrects", np.zeros((n, 16), np.uint8), np.ones(n, bool)),
-            copy.texts("document", [b""] * n),
-            copy.times("recorded_at", np.full(n, batch.recorded_us)),
-            *place_in_batch(batch, n),
-        ],
-        n,
+    n = len(entries.day)
+    nothing = np.zeros(n, np.int64)
+    headers = Headers(
+        source=entries.id, step=nothing, origin=np.ones(n, np.int64), kind=np.full(n, int(Kind.RECOSTING)),
+        day=entries.day, period=entries.period, tags=entries.tags, corrects=np.zeros((n, 16), np.uint8),
+        document=[""] * n,
+    )  # fmt: skip
+    write_entries(
+        cursor, batch, headers, Lines.of(lines.entry, lines.account, lines.amount, np.full(len(lines.entry), NONE))
     )
-    body = [
-        copy.constant("company_id", batch.company.company_id, 4, k),
-        copy.raw("source_id", ids[entry]),
-        copy.constant("step", 0, 2, k),
-        copy.integers("line_no", np.arange(k) - first + 1, 2),
-        copy.integers("account_id", lines.account, 4),
-        copy.constant("dimension_id", 0, 4, k),
-        copy.integers("amount", lines.amount, 8),
-        copy.integers("cost_step", np.zeros(k, np.int64), 2, np.ones(k, bool)),
-    ]
-    head_bytes, head_starts = copy.encode(heads, n)
-    line_bytes, line_starts = copy.encode(body, k)
-    found = copy.hashes(heads, head_bytes, head_starts)
-    # An entry and its lines are one thing: the digest goes on over the rows of the lines, which follow in order.
-    bounds = line_starts[np.searchsorted(entry, np.arange(n + 1))].tolist()
-    for digest, (a, b) in zip(found, itertools.pairwise(bounds), strict=True):
-        digest.update(line_bytes.data[a:b])
-    batch.hashed.append(copy.put_digests(head_bytes, head_starts, found))
-    copy.write_encoded(cursor, "journal_entries", heads, head_bytes)
-    copy.write_encoded(cursor, "journal_lines", body, line_bytes)
-    batch.turnovers.append((lines.account, entries.period[present][entry], lines.amount))
 
 
 def replace_layers(cursor: Cursor, company_id: int, pools: Pools, layers: Layers, sources: LayerRows) -> None:

@@ -9,6 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Int64 = NDArray[np.int64]
+Bool = NDArray[np.bool_]
 
 _UNIX = date(1970, 1, 1).toordinal()
 _DAY_US = 86_400_000_000
@@ -36,8 +37,8 @@ class PostingDates:
 
     day: Int64
     period: Int64
-    moved: NDArray[np.bool_]
-    missing: NDArray[np.bool_]
+    moved: Bool
+    missing: Bool
 
 
 class Calendar:
@@ -46,30 +47,50 @@ class Calendar:
     def __init__(self, periods: Sequence[Period], time_zone: str) -> None:
         ordered = sorted(periods, key=lambda period: period.first_day)
         self._zone = ZoneInfo(time_zone)
-        self._first = np.array([_days(period.first_day) for period in ordered], np.int64)
-        self._last = np.array([_days(period.last_day) for period in ordered], np.int64)
+        self._first = np.array([days_of(period.first_day) for period in ordered], np.int64)
+        self._last = np.array([days_of(period.last_day) for period in ordered], np.int64)
         self._id = np.array([period.period_id for period in ordered], np.int64)
-        self._locked = np.array([period.state == "locked" for period in ordered], bool)
+        self._state = [period.state for period in ordered]
+        self._locked = np.array([state == "locked" for state in self._state], bool)
+        self._open = np.array([state == "open" for state in self._state], bool)
 
-    def posting_dates(self, occurred_us: Int64) -> PostingDates:
+    def posting_dates(self, occurred_us: Int64, may_post_soft: Bool | None = None) -> PostingDates:
         """Where these moments are posted. Raises NoOpenPeriod.
 
-        The day it happened while that day's period is not locked, else the first day of the earliest period
-        that is not. Days before the calendar count as locked; days after it are `missing`.
-        """
-        return self.postable(self.local_days(occurred_us))
+        may_post_soft  bool[n], which of them may go into a soft-closed period; None: all
 
-    def postable(self, day: Int64) -> PostingDates:
+        The day it happened while that day's period is open to it, else the first day of the earliest period that
+        is. Days before the calendar count as locked; days after it are `missing`.
+        """
+        return self.postable(self.local_days(occurred_us), may_post_soft)
+
+    def postable(self, day: Int64, may_post_soft: Bool | None = None) -> PostingDates:
         """The same for days (since 1970-01-01) that are already chosen."""
-        open_periods = np.flatnonzero(~self._locked)
-        if len(open_periods) == 0:
-            raise NoOpenPeriod("every period is locked: open one or extend the calendar")
+        first = self._first_open(~self._locked)
         row = np.searchsorted(self._first, day, side="right") - 1
         inside = (row >= 0) & (day <= self._last[row])
         missing = ~inside & (day > self._last[-1])
-        moved = ~missing & (~inside | self._locked[row])
-        row = np.where(moved, open_periods[0], row)
-        return PostingDates(np.where(moved, self._first[open_periods[0]], day), self._id[row], moved, missing)
+        closed = self._locked[row]
+        goes_to = np.full(len(day), first)
+        if may_post_soft is not None and not may_post_soft.all():
+            closed = closed | (~self._open[row] & ~may_post_soft)
+            if (closed & ~may_post_soft).any():
+                goes_to = np.where(may_post_soft, first, self._first_open(self._open))
+        moved = ~missing & (~inside | closed)
+        row = np.where(moved, goes_to, row)
+        return PostingDates(np.where(moved, self._first[goes_to], day), self._id[row], moved, missing)
+
+    def state_of(self, day: int) -> str:
+        """The state of the period that covers this day; `missing` where none does."""
+        row = int(np.searchsorted(self._first, day, side="right")) - 1
+        return self._state[row] if row >= 0 and day <= self._last[row] else "missing"
+
+    @staticmethod
+    def _first_open(is_open: Bool) -> int:
+        rows = np.flatnonzero(is_open)
+        if len(rows) == 0:
+            raise NoOpenPeriod("every period is locked: open one or extend the calendar")
+        return int(rows[0])
 
     def local_days(self, occurred_us: Int64) -> Int64:
         """The company's own date of each moment, in days since 1970-01-01."""
@@ -84,7 +105,8 @@ class Calendar:
         return offset.days * _DAY_US + offset.seconds * 1_000_000
 
 
-def _days(day: date) -> int:
+def days_of(day: date) -> int:
+    """A date as days since 1970-01-01."""
     return day.toordinal() - _UNIX
 
 

@@ -21,7 +21,7 @@ Int64 = NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True)
 class PostingRule:
-    """(kind, item class, site, reason) → roles. None matches anything."""
+    """(kind, item class, site, reason, counterparty class) → roles and dimension set. None matches anything."""
 
     kind: int
     item_class: str | None
@@ -30,14 +30,17 @@ class PostingRule:
     credit_role: str
     priority: int
     reason: str | None = None
+    party_class: str | None = None
+    dimension_id: int = 0  # of the leg opposite the pool, unless the movement names one
 
-    def matches(self, kind: int, item_class: str, site_id: int, reason: str = "") -> bool:
+    def matches(self, kind: int, item_class: str, site_id: int, reason: str = "", party_class: str = "") -> bool:
         """Whether this rule covers such a movement or value event."""
         return (
             self.kind == kind
             and self.item_class in (None, item_class)
             and self.site_id in (None, site_id)
             and self.reason in (None, reason)
+            and self.party_class in (None, party_class)
         )
 
     @property
@@ -47,24 +50,35 @@ class PostingRule:
 
 
 def rule_for(
-    rules: Sequence[PostingRule], kind: int, item_class: str, site_id: int, reason: str = ""
+    rules: Sequence[PostingRule], kind: int, item_class: str, site_id: int, reason: str = "", party_class: str = ""
 ) -> PostingRule | None:
     """The matching rule of the highest priority; `rules` come in falling priority."""
-    return next((rule for rule in rules if rule.matches(kind, item_class, site_id, reason)), None)
+    return next((rule for rule in rules if rule.matches(kind, item_class, site_id, reason, party_class)), None)
 
 
 @dataclass(frozen=True, slots=True)
 class Lines:
-    """Journal lines, k rows, ordered by entry. `entry` counts entries 0 … from 0; no amount is 0.
+    """Journal lines, k rows, ordered by entry. `entry` counts entries 0 … from 0; no line is of nothing.
 
-    entry, account, amount  int64[k]; amounts in minor units, debit positive
-    cost_step               int64[k], step of the cost entry whose posted amount it is, or NONE
+    entry, amount    int64[k]; amounts in minor units, debit positive
+    account          int64[k], target: account and dimension set (cloud.domain.ledger.target)
+    cost_step        int64[k], step of the cost entry whose posted amount it is, or NONE
+    currency         int64[k], ISO 4217 number of the document's currency, 0 where it is the company's own
+    currency_amount  int64[k], the same in minor units of that currency
     """
 
     entry: Int64
     account: Int64
     amount: Int64
     cost_step: Int64
+    currency: Int64
+    currency_amount: Int64
+
+    @classmethod
+    def of(cls, entry: Int64, account: Int64, amount: Int64, cost_step: Int64) -> "Lines":
+        """Lines in the company's own currency."""
+        nothing = np.zeros(len(entry), np.int64)
+        return cls(entry, account, amount, cost_step, nothing, nothing)
 
     @property
     def number(self) -> Int64:
@@ -75,15 +89,27 @@ class Lines:
         return np.arange(len(self.entry)) - first + 1
 
 
+@dataclass(frozen=True, slots=True)
+class Foreign:
+    """What n entries come to in their document's currency, beside the own amount of their counter leg.
+
+    currency  int64[n], ISO 4217 number, 0 for the company's own;  amount  int64[n], its minor units, as own_amount
+    """
+
+    currency: Int64
+    amount: Int64
+
+
 def post(
     src_account: Int64, src_posted: Int64, dst_account: Int64, dst_posted: Int64,
-    counter_account: Int64, own_amount: Int64, rest_account: Int64,
+    counter_account: Int64, own_amount: Int64, rest_account: Int64, foreign: Foreign | None = None,
 ) -> Lines:  # fmt: skip
     """Lines of n entries; accounts are NONE where a leg is absent, own_amount ABSENT where there is none.
 
     own_amount   that of the counter leg, opposite the pool leg: positive for goods that cost something. The counter
                  leg of an entry with two pool legs is absent by construction (a transfer posts pool to pool)
     rest_account takes what the other legs leave open
+    foreign      where the document is in another currency, both legs say so; the rest is the company's own affair
     """
     n = len(src_account)
     pools = np.where(src_account != NONE, src_posted, 0) + np.where(dst_account != NONE, dst_posted, 0)
@@ -92,7 +118,7 @@ def post(
     counter = np.where(own_amount == ABSENT, -pools, own_signed)
     counter = np.where(counter_account == NONE, 0, counter)
     rest = -(pools + counter)
-    entry = np.arange(n)
+    entry = np.tile(np.arange(n), 4)
     account = np.concatenate([src_account, dst_account, counter_account, rest_account])
     amount = np.concatenate(
         [
@@ -103,17 +129,32 @@ def post(
         ]
     )
     step = np.concatenate([np.full(n, 0), np.full(n, 1), np.full(2 * n, NONE)])
-    return _ordered(np.tile(entry, 4), account, amount, step)
+    if foreign is None:
+        return _ordered(Lines.of(entry, account, amount, step))
+    told = np.where(counter_account == NONE, 0, foreign.amount)
+    signed = np.where(dst_account != NONE, -told, told)
+    nothing = np.zeros(n, np.int64)
+    there = np.where(told != 0, foreign.currency, 0)
+    of_src, of_dst = (np.where(leg != NONE, -signed, 0) for leg in (src_account, dst_account))
+    return _ordered(
+        Lines(
+            entry, account, amount, step,
+            np.concatenate([np.where(of_src != 0, there, 0), np.where(of_dst != 0, there, 0), there, nothing]),
+            np.concatenate([of_src, of_dst, signed, nothing]),
+        )
+    )  # fmt: skip
 
 
 def post_adjustments(pool_account: Int64, posted: Int64, counter_account: Int64, step: Int64) -> Lines:
     """Lines of n adjusting entries: the pool's change, and the account that the corrected entry used."""
     n = len(posted)
     return _ordered(
-        np.tile(np.arange(n), 2),
-        np.concatenate([pool_account, counter_account]),
-        np.concatenate([posted, -posted]),
-        np.concatenate([step, np.full(n, NONE)]),
+        Lines.of(
+            np.tile(np.arange(n), 2),
+            np.concatenate([pool_account, counter_account]),
+            np.concatenate([posted, -posted]),
+            np.concatenate([step, np.full(n, NONE)]),
+        )
     )
 
 
@@ -121,33 +162,30 @@ def post_allowances(entry: Int64, allowance_account: int, posted: Int64, counter
     """Lines for changes of allowances: what it grows by is credited to it and debited to the account opposite."""
     n = len(entry)
     return _ordered(
-        np.tile(entry, 2),
-        np.concatenate([np.full(n, allowance_account), counter_account]),
-        np.concatenate([-posted, posted]),
-        np.full(2 * n, NONE),
+        Lines.of(
+            np.tile(entry, 2),
+            np.concatenate([np.full(n, allowance_account), counter_account]),
+            np.concatenate([-posted, posted]),
+            np.full(2 * n, NONE),
+        )
     )
 
 
-def _ordered(entry: Int64, account: Int64, amount: Int64, step: Int64) -> Lines:
-    keep = np.flatnonzero(amount != 0)
+def _ordered(lines: Lines) -> Lines:
+    keep = np.flatnonzero((lines.amount != 0) | (lines.currency_amount != 0))
     # Debits first, as accountants write them; stable, so that the same entry always reads the same.
-    order = keep[np.lexsort((amount[keep] < 0, entry[keep]))]
-    return Lines(entry[order], account[order], amount[order], step[order])
+    order = keep[np.lexsort((lines.amount[keep] < 0, lines.entry[keep]))]
+    return Lines(*(getattr(lines, name)[order] for name in Lines.__slots__))
 
 
 def join(first: Lines, second: Lines, entries_before: int) -> Lines:
     """Both, the second's entries numbered on from `entries_before`."""
-    return Lines(
-        np.concatenate([first.entry, second.entry + entries_before]),
-        np.concatenate([first.account, second.account]),
-        np.concatenate([first.amount, second.amount]),
-        np.concatenate([first.cost_step, second.cost_step]),
-    )
+    both = {name: np.concatenate([getattr(first, name), getattr(second, name)]) for name in Lines.__slots__}
+    return Lines(**both | {"entry": np.concatenate([first.entry, second.entry + entries_before])})
 
 
 def beside(first: Lines, second: Lines) -> Lines:
     """Both as lines of the same entries."""
     if len(second.entry) == 0:
         return first
-    both = join(first, second, 0)
-    return _ordered(both.entry, both.account, both.amount, both.cost_step)
+    return _ordered(join(first, second, 0))

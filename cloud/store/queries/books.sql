@@ -1,6 +1,6 @@
 -- company --
 -- What a batch must know of its company.
-SELECT company_id, code, currency, minor_digits, time_zone FROM companies WHERE company_id = %(company)s
+SELECT company_id, code, currency, minor_digits, time_zone, late_policy = 'post_back' FROM companies WHERE company_id = %(company)s
 
 -- locations --
 -- Kind and site decide the inventory account of the goods that lie there.
@@ -21,9 +21,9 @@ SELECT location_id, item_id, dimension_id FROM work_orders
 SELECT role, account_id FROM accounts WHERE company_id = %(company)s
 
 -- rules --
--- All posting rules; a few dozen rows.
-SELECT kind, item_class, site_id, debit_role, credit_role, priority, reason, rule_id
-  FROM posting_rules WHERE company_id = %(company)s ORDER BY priority DESC, rule_id
+-- The posting rules in force; a few dozen rows.
+SELECT kind, item_class, site_id, debit_role, credit_role, priority, reason, party_class, dimension_id
+  FROM posting_rules WHERE company_id = %(company)s AND ended_at IS NULL ORDER BY priority DESC, rule_id
 
 -- hold_periods --
 -- Share-locked before dates are chosen, so that no lock falls between.
@@ -159,14 +159,22 @@ ON CONFLICT (company_id, item_id, location_id, lot_id, status)
 DO UPDATE SET qty_micro = balances.qty_micro + excluded.qty_micro
 
 -- add_turnovers --
--- Debits and credits by account, period and lane; written last but one.
-INSERT INTO turnovers (company_id, account_id, dimension_id, period_id, lane, debit, credit)
-SELECT %(company)s, account, 0, period, %(lane)s, debit, credit
-  FROM unnest(%(account)s::integer[], %(period)s::integer[], %(debit)s::bigint[], %(credit)s::bigint[])
-       n (account, period, debit, credit)
- ORDER BY account, period
-ON CONFLICT (company_id, account_id, dimension_id, period_id, lane)
-DO UPDATE SET debit = turnovers.debit + excluded.debit, credit = turnovers.credit + excluded.credit
+-- Debits and credits by account, dimension set, currency, period and lane; written last but one.
+INSERT INTO turnovers (company_id, account_id, dimension_id, currency, period_id, lane, debit, credit,
+                       currency_debit, currency_credit)
+SELECT %(company)s, account, dimension, currency, period, %(lane)s, debit, credit, currency_debit, currency_credit
+  FROM unnest(%(account)s::integer[], %(dimension)s::integer[], %(currency)s::smallint[], %(period)s::integer[],
+              %(debit)s::bigint[], %(credit)s::bigint[], %(currency_debit)s::bigint[], %(currency_credit)s::bigint[])
+       n (account, dimension, currency, period, debit, credit, currency_debit, currency_credit)
+ ORDER BY account, dimension, currency, period
+ON CONFLICT (company_id, account_id, dimension_id, currency, period_id, lane)
+DO UPDATE SET debit = turnovers.debit + excluded.debit, credit = turnovers.credit + excluded.credit,
+              currency_debit = turnovers.currency_debit + excluded.currency_debit,
+              currency_credit = turnovers.currency_credit + excluded.currency_credit
+
+-- post_soft_closed --
+-- Tell the database that who asked may post into soft-closed periods, until this transaction ends.
+SELECT set_config('tallygate.posts_soft_closed', 'on', true)
 
 -- make_lane_head --
 -- Before the first batch of a lane.
