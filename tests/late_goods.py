@@ -70,6 +70,9 @@ def columns(warehouse: Warehouse, events: Sequence[Event]) -> MovementColumns:
         corrects=np.zeros((n, 16), np.uint8),
         lot=column([lot_id(warehouse, e) for e in events]),
         original=np.frombuffer(b"".join(o.bytes for o in originals), np.uint8).reshape(n, 16),
+        reason=[""] * n,
+        dimension=np.zeros(n, np.int64),
+        currency=np.zeros(n, np.int64),
         source_row=np.arange(n),
     )  # fmt: skip
 

@@ -130,6 +130,9 @@ class MovementColumns:
     corrects      uint8[n, 16], all zero where nothing is corrected
     lot           int64[n], lot_id or 0
     original      uint8[n, 16], the movement that this one returns; all zero where none is named
+    reason        list of n texts: why, in the words that posting rules know
+    dimension     int64[n], dimension set of the leg opposite the pool, 0 for none
+    currency      int64[n], ISO 4217 number of the price's currency, 0 where it is the company's own
     source_row    int64[n], row of the batch's input this came from
     """
 
@@ -152,6 +155,9 @@ class MovementColumns:
     corrects: Bytes16
     lot: Int64
     original: Bytes16
+    reason: list[str]
+    dimension: Int64
+    currency: Int64
     source_row: Int64
 
     def __len__(self) -> int:
@@ -159,8 +165,8 @@ class MovementColumns:
 
     def take(self, index: Int64) -> "MovementColumns":
         """The rows of `index`, in its order."""
-        columns: dict[str, Any] = {
-            name: [self.document[i] for i in index] if name == "document" else getattr(self, name)[index]
-            for name in self.__slots__
-        }
+        columns: dict[str, Any] = {}
+        for name in self.__slots__:
+            column = getattr(self, name)
+            columns[name] = [column[i] for i in index] if isinstance(column, list) else column[index]
         return MovementColumns(**columns)

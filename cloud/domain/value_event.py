@@ -48,6 +48,8 @@ class ValueEventColumns:
     period        int64[n], period_id or 0
     dimension     int64[n], dimension_id or 0: what share key a cost was allocated by
     party         int64[n], party_id or 0
+    currency, currency_amount  int64[n], ISO 4217 number of the document's currency (0: the company's own), and the
+                  change in its minor units
     document      list of n texts
     reason        list of n texts
     source_row    int64[n], row of the batch's input this came from; numbered apart from the movements'
@@ -65,6 +67,8 @@ class ValueEventColumns:
     period: Int64
     dimension: Int64
     party: Int64
+    currency: Int64
+    currency_amount: Int64
     document: list[str]
     reason: list[str]
     source_row: Int64
@@ -79,7 +83,17 @@ class ValueEventColumns:
         """Columns that are not named take their default: no receipt, no pool, nobody, no text."""
         n = len(kind)
         defaults: dict[str, Any] = {
-            name: np.zeros(n, np.int64) for name in ("item", "location", "lot", "period", "dimension", "party")
+            name: np.zeros(n, np.int64)
+            for name in (
+                "item",
+                "location",
+                "lot",
+                "period",
+                "dimension",
+                "party",
+                "currency",
+                "currency_amount",
+            )
         }
         defaults |= {"original": np.zeros((n, 16), np.uint8), "pool": np.full(n, NONE, np.int64)}
         defaults |= {"document": [""] * n, "reason": [""] * n, "source_row": np.arange(n)}

@@ -76,6 +76,8 @@ class Event:
     period_id: int = 0
     dimension_id: int = 0
     party_id: int = 0
+    currency: int = 0
+    currency_amount: int = 0
     document: str = ""
     reason: str = ""
 
@@ -99,7 +101,9 @@ def answer_once(
             return Answered(ids, replayed=True)
         company = load_company(cursor, company_id)
         lane = hashlib.sha256(f"cloud/{company.code}/{request.key}".encode()).digest()[0] & 15
-        batch = open_batch(cursor, company, lane, time.time_ns() // 1000, request.by)
+        batch = open_batch(
+            cursor, company, lane, time.time_ns() // 1000, request.by, posts_soft_closed=request.posts_soft_closed
+        )
         ids = work(cursor, batch)
         if batch.hashed:
             close_batch(cursor, batch)
@@ -164,6 +168,8 @@ def event_columns(events: Sequence[Event], ids: Sequence[uuid.UUID], first_row: 
         period=numbers("period_id"),
         dimension=numbers("dimension_id"),
         party=numbers("party_id"),
+        currency=numbers("currency"),
+        currency_amount=numbers("currency_amount"),
         document=[event.document for event in events],
         reason=[event.reason for event in events],
         source_row=np.arange(first_row, first_row + n),

@@ -29,7 +29,6 @@ from cloud.store.costs import (
     write_allowances,
     write_cost_entries,
     write_layers,
-    write_links,
     write_pools,
     write_value_events,
 )
@@ -61,7 +60,7 @@ def book(cursor: Cursor, batch: Batch, moves: MovementColumns, events: ValueEven
     plan = Plan.of(cursor, batch.company, moves, events)
     calendar = hold_calendar(cursor, batch.company)
     try:
-        dates = calendar.posting_dates(plan.records.occurred_us)
+        dates = calendar.posting_dates(plan.records.occurred_us, _may_post_soft(batch, moves, len(events)))
     except NoOpenPeriod as error:
         return Booked(dict.fromkeys(source_row.tolist(), str(error)), moves.source_row[:0])
     for row in np.flatnonzero(dates.missing):
@@ -75,6 +74,14 @@ def book(cursor: Cursor, batch: Batch, moves: MovementColumns, events: ValueEven
     return Booked(rejected, booking.moves.source_row)
 
 
+def _may_post_soft(batch: Batch, moves: MovementColumns, events: int) -> Bool:
+    """Which rows may go into soft-closed periods: those of gateways by policy, others by who asks."""
+    asked = np.full(len(moves) + events, batch.posts_soft_closed)
+    if batch.company.gateways_post_back:
+        asked[: len(moves)] |= moves.gateway != 0
+    return asked
+
+
 def _write(cursor: Cursor, booking: Booking, in_settled_period: Bool) -> None:
     """Goods, then cost, then money, in that order."""
     batch, records, costed = booking.batch, booking.records, booking.costed
@@ -82,10 +89,10 @@ def _write(cursor: Cursor, booking: Booking, in_settled_period: Bool) -> None:
     _write_events(cursor, booking)
     entry_day = _entry_days(booking)
     write_cost_entries(
-        cursor, batch, records, costed, _entry_corrects(booking), _entry_counters(booking), entry_day
-    )
+        cursor, batch, records, costed, _entry_corrects(booking), _entry_counters(booking), entry_day,
+        booking.sources,
+    )  # fmt: skip
     write_allowances(cursor, batch, records, costed, booking.day)
-    write_links(cursor, batch, records, costed, booking.sources)
     write_layers(cursor, batch, costed, booking.state, booking.sources)
     late_from_us = late_marks.late_from_us(cursor, booking, in_settled_period)
     write_pools(cursor, batch, costed, booking.state, late_marks.newest_us(booking), late_from_us)

@@ -12,6 +12,7 @@ from cloud.domain.costing.methods import Method
 from cloud.domain.costing.pools import Op
 from cloud.domain.ledger.posting import (
     ABSENT,
+    Foreign,
     Lines,
     beside,
     join,
@@ -19,6 +20,7 @@ from cloud.domain.ledger.posting import (
     post_adjustments,
     post_allowances,
 )
+from cloud.domain.ledger.target import account_of
 from cloud.domain.movement import Kind, Tag
 from cloud.domain.rounding import to_minor
 from cloud.flows.booking import Booking
@@ -66,7 +68,12 @@ def _main_lines(booking: Booking) -> Lines:
         rows = np.flatnonzero(entries.step == step)
         leg[2 * step][entries.move[rows]] = pools.account[entries.pool[rows]]
         leg[2 * step + 1][entries.move[rows]] = entries.posted[rows]
-    return post(leg[0], leg[1], leg[2], leg[3], booking.counter, _own_amounts(booking), _rest_accounts(booking))
+    foreign = booking.plan.foreign
+    if foreign is not None:
+        foreign = Foreign(foreign.currency[booking.row], foreign.amount[booking.row])
+    return post(
+        leg[0], leg[1], leg[2], leg[3], booking.counter, _own_amounts(booking), _rest_accounts(booking), foreign
+    )
 
 
 def _own_amounts(booking: Booking) -> Int64:
@@ -93,7 +100,7 @@ def _rest_accounts(booking: Booking) -> Int64:
         rest[at_standard] = np.where(of_production[at_standard], accounts["production_variance"], accounts["ppv"])
     left = np.flatnonzero((costed.left != 0) & ~at_standard)
     if len(left):
-        in_work = costed.pools.account[rows.dst[left]] == accounts["wip"]
+        in_work = np.isin(account_of(costed.pools.account[rows.dst[left]]), accounts.all_of("wip"))
         rest[left] = np.where(in_work, accounts["production_variance"], accounts["cogs"])
     credited = (kind == Kind.SUPPLIER_RETURN) & (booking.plan.own_amount[booking.row] != ABSENT)
     rest[credited] = accounts["price_difference"]

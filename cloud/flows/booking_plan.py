@@ -15,9 +15,9 @@ from cloud.domain.batch import Company
 from cloud.domain.costing import kernels
 from cloud.domain.costing.pools import Op
 from cloud.domain.ledger.chart import Chart, PoolKey
-from cloud.domain.ledger.posting import ABSENT
+from cloud.domain.ledger.posting import ABSENT, Foreign
 from cloud.domain.movement import Kind, MovementColumns
-from cloud.domain.own_values import overflowed, own_values
+from cloud.domain.own_values import foreign_amounts, overflowed, own_values
 from cloud.domain.records import Records
 from cloud.domain.rounding import to_minor
 from cloud.domain.value_event import (
@@ -58,6 +58,7 @@ class Plan:
     counter     account opposite, or NONE
     op          Op;  own  the kernel's own value
     own_amount  ledger amount of the counter leg, or ABSENT
+    foreign     the same in the document's currency where that is not the company's own; None: nowhere
     named_row   the row of this batch that it names (a return: what it returns; an event: its receipt), or NONE
     originals   {id: movement on the books} of those that are not in this batch
     reject      {row: why it cannot be booked}
@@ -76,6 +77,7 @@ class Plan:
     qty: Int64
     own: Int64
     own_amount: Int64
+    foreign: Foreign | None
     named_row: Int64
     originals: dict[bytes, Original]
     reject: dict[int, str]
@@ -92,6 +94,8 @@ class Plan:
             np.concatenate([moves.from_id, moves.to_id, events.location[events.location != 0]]),
             np.concatenate([moves.item, events.item[events.item != 0]]),
             [*pools.values(), *(key for one in originals.values() for key in (one.src, one.dst) if key)],
+            moves.party,
+            moves.dimension,
         )
         legs = chart.legs(moves)
         own, own_amount = own_values(moves, company)
@@ -101,7 +105,7 @@ class Plan:
         op = np.where(moves.kind == Kind.PRODUCTION_ISSUE, int(Op.FEED), int(Op.MOVE))
         plan = cls(
             company, chart, moves, events, Records.of(moves, events), legs.keys, legs.src, legs.dst, legs.counter, op,
-            moves.qty, own, own_amount, named_row, originals, legs.reject,
+            moves.qty, own, own_amount, foreign_amounts(moves), named_row, originals, legs.reject,
         )  # fmt: skip
         plan._name_returns()
         if len(events):
@@ -206,6 +210,12 @@ class Plan:
         self.qty = np.concatenate([self.qty, np.zeros(k, np.int64)])
         self.own = np.concatenate([self.own, events.value])
         self.own_amount = np.concatenate([self.own_amount, amount])
+        if self.foreign is not None or events.currency.any():
+            before = self.foreign or Foreign(np.zeros(n, np.int64), np.zeros(n, np.int64))
+            self.foreign = Foreign(
+                np.concatenate([before.currency, events.currency]),
+                np.concatenate([before.amount, np.where(paid, events.currency_amount, 0)]),
+            )
 
     def _key_of_event(self, row: int, pools: dict[int, PoolKey]) -> PoolKey | str:
         """The pool that an event concerns; a text: why there is none."""

@@ -41,7 +41,8 @@ class CannotBook(ValueError):
 class Declared:
     """One movement. qty_micro 10⁻⁶ stock units; price_micro 10⁻⁶ of the document's currency per stock unit;
     rate_nano base currency per unit of it in 10⁻⁹; occurred_us µs since 1970-01-01 UTC; original_id the movement
-    that this one returns."""
+    that this one returns; reason why, as posting rules know it; dimension_id of the leg opposite the pool; currency
+    of the price, ISO 4217 number, 0 the company's own."""
 
     kind: Kind
     item_id: int
@@ -55,6 +56,9 @@ class Declared:
     rate_nano: int = 1_000_000_000
     lot_id: int = 0
     original_id: uuid.UUID | None = None
+    reason: str = ""
+    dimension_id: int = 0
+    currency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,11 +70,13 @@ class DeclaredAnswer:
 
 
 def declare_movements(
-    connection: psycopg.Connection, company_id: int, rows: Sequence[Declared], key: str, digest: bytes
-) -> DeclaredAnswer:
+    connection: psycopg.Connection, company_id: int, rows: Sequence[Declared], key: str, digest: bytes,
+    *, posts_soft_closed: bool = False,
+) -> DeclaredAnswer:  # fmt: skip
     """Book the rows in one transaction of their own, all or none.
 
-    key, digest  the request's Idempotency-Key and the SHA-256 of its payload
+    key, digest        the request's Idempotency-Key and the SHA-256 of its payload
+    posts_soft_closed  whether who asks may post into soft-closed periods; else their days go on to the first open one
     Raises RequestConflict, CannotBook, psycopg.Error.
     """
     if not 1 <= len(rows) <= MAX_ROWS:
@@ -88,7 +94,9 @@ def declare_movements(
         ids = [derived_id(f"{company_id}/{key}/{number}".encode()) for number in range(len(rows))]
         company = load_company(cursor, company_id)
         lane = hashlib.sha256(f"cloud/{company.code}/{key}".encode()).digest()[0] & 15
-        batch = open_batch(cursor, company, lane, time.time_ns() // 1000, "cloud")
+        batch = open_batch(
+            cursor, company, lane, time.time_ns() // 1000, "cloud", posts_soft_closed=posts_soft_closed
+        )
         booked = book(cursor, batch, declared_columns(rows, ids, batch.batch_no))
         if booked.rejected:
             number = min(booked.rejected)
@@ -148,5 +156,8 @@ def declared_columns(rows: Sequence[Declared], ids: Sequence[uuid.UUID], batch_n
         original=np.frombuffer(
             b"".join(bytes(16) if row.original_id is None else row.original_id.bytes for row in rows), np.uint8
         ).reshape(n, 16),
+        reason=[row.reason for row in rows],
+        dimension=column([row.dimension_id for row in rows]),
+        currency=column([row.currency for row in rows]),
         source_row=np.arange(n),
     )

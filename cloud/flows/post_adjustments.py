@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 from cloud.domain.batch import Batch
 from cloud.domain.costing.methods import Method
 from cloud.domain.ledger.periods import Calendar, to_date
+from cloud.domain.ledger.target import account_of
 from cloud.domain.movement import Kind, Tag, derived_id
 from cloud.flows.recost_component import Component, Outcome
 from cloud.store import recosting
@@ -130,7 +131,7 @@ def _event_differences(component: Component, outcome: Outcome) -> tuple[Int64, I
     difference = np.where(pool == NONE, 0, final - events["posted"])
     rows = np.flatnonzero(difference)
     # What a pool does not take of an amount that is paid went to what its goods became.
-    in_work = component.standing.account[pool[rows]] == accounts["wip"]
+    in_work = np.isin(account_of(component.standing.account[pool[rows]]), accounts.all_of("wip"))
     gone = np.where(in_work, accounts["production_variance"], accounts["cogs"])
     paid = (at[rows] != NONE) | np.isin(events["kind"][rows], (Kind.LABOUR, Kind.OVERHEAD, Kind.REVALUATION))
     counter = np.where(paid | (events["counter"][rows] == NONE), gone, events["counter"][rows])
@@ -218,8 +219,9 @@ class _Posting:
             counter=found.counter, day=day, journal=journal[:d],
         )  # fmt: skip
         allowances = self._allowances(steps, allowed_day)
-        recosting.write_adjustments(self.cursor, self.batch, self.outcome.pools, adjustments, entries.id)
-        recosting.write_links(self.cursor, self.batch, self.outcome.pools, adjustments, self._links())
+        recosting.write_adjustments(
+            self.cursor, self.batch, self.outcome.pools, adjustments, entries.id, self._links()
+        )
         recosting.write_allowances(self.cursor, self.batch, self.outcome.pools, allowances)
         recosting.write_journal(
             self.cursor, self.batch, entries, self._lines(adjustments, allowances, journal[d:])

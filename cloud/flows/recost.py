@@ -183,7 +183,7 @@ class _Writing:
         cursor, company_id = self.cursor, self.company_id
         company = load_company(cursor, company_id)
         lane = hashlib.sha256(f"recost/{company.code}".encode()).digest()[0] & 15
-        batch = open_batch(cursor, company, lane, time.time_ns() // 1000, self.worker)
+        batch = open_batch(cursor, company, lane, time.time_ns() // 1000, self.worker, posts_soft_closed=True)
         calendar = hold_calendar(cursor, company)
         if seen is None:
             items = recosting.joined_items(cursor, company_id, self.items)

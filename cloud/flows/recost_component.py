@@ -18,6 +18,7 @@ from cloud.domain.costing.canonical import IN, OUT, Changes, Ordered, Recorded, 
 from cloud.domain.costing.methods import Method
 from cloud.domain.costing.ordered_run import run
 from cloud.domain.costing.pools import Costed, LastCosts, Layers, Op, Pools, Rows
+from cloud.domain.ledger.chart import Accounts
 from cloud.domain.movement import Kind, MovementColumns
 from cloud.domain.own_values import own_values
 from cloud.store import recosting
@@ -62,7 +63,7 @@ class Component:
     extra_of: Int64
     in_place: Int64
     released: dict[tuple[bytes, int], tuple[int, int]]
-    accounts: dict[str, int]
+    accounts: Accounts
     original_no: Int64
     originals: list[bytes]
     returned: Int64
@@ -106,7 +107,7 @@ def read_component(
             statement("recost", "released"), where | {"pools": standing.pool_id.tolist()}
         )
     }
-    accounts: dict[str, int] = dict(cursor.execute(statement("recost", "accounts"), where).fetchall())
+    accounts = Accounts.of(cursor.execute(statement("recost", "accounts"), where))
     changes = _changes(events, in_place, start.pools)
     return Component(
         company, items, late_us, standing, start, moves, events, recorded, changes, settled, extra_of, in_place,
@@ -180,7 +181,7 @@ def _own_value(moves: Columns, company: Company) -> Int64:
         movement_id=moves["id"], kind=moves["kind"], item=moves["item"], qty=moves["qty"], from_id=nothing,
         to_id=nothing, party=nothing, document=[], price=moves["price"], rate=moves["rate"], value=moves["value"],
         occurred_us=moves["occurred_us"], tags=nothing, gateway=nothing, seq=nothing, epoch=none, corrects=none,
-        lot=nothing, original=none, source_row=nothing,
+        lot=nothing, original=none, reason=[], dimension=nothing, currency=nothing, source_row=nothing,
     )  # fmt: skip
     return own_values(columns, company)[0]
 

@@ -115,6 +115,8 @@ class _Known:
     party: int
     document: str
     lot: int
+    reason: str
+    dimension: int
     gateway: int
     epoch: uuid.UUID
     seq: int
@@ -143,6 +145,9 @@ class _Move:
     corrects: uuid.UUID | None
     lot: int
     source_row: int
+    reason: str = ""
+    dimension: int = 0
+    currency: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -326,10 +331,10 @@ class _Resolution:
     def _add_known(self, tag: _Tag, row: tuple[Any, ...]) -> None:
         _, movement_id, occurred_us, gate_id, direction, confidence, _outcome, n, *terms = row
         gate = self._gates_by_id[gate_id]
-        kind, item, qty, from_id, to_id, party, document, lot, gateway, epoch, seq = terms
+        kind, item, qty, from_id, to_id, party, document, lot, reason, dimension, gateway, epoch, seq = terms
         self._known.append(
             _Known(movement_id, n, kind or 0, item or 0, qty or 0, from_id or 0, to_id or 0, party or 0,
-                   document or "", lot or 0, gateway, epoch, seq)
+                   document or "", lot or 0, reason or "", dimension or 0, gateway, epoch, seq)
         )  # fmt: skip
         tag.sightings.append(
             Sighting(
@@ -386,7 +391,8 @@ class _Resolution:
                 rate=match.rate if match else 1_000_000_000, value=NONE, occurred_us=sighting.occurred_us,
                 tags=tags, gateway=gateway, epoch=source.epoch, seq=source.seq,
                 corrects=source.movement_id if made else None, lot=tag.lot,
-                source_row=sighting.key if new is not None else NONE,
+                source_row=sighting.key if new is not None else NONE, reason=match.reason if match else "",
+                dimension=match.dimension if match else 0, currency=match.currency if match else 0,
             )
         )  # fmt: skip
         tag.location = to_id
@@ -400,6 +406,7 @@ class _Resolution:
                 rate=1_000_000_000, value=-values.get(known.movement_id, 0) or NONE,
                 occurred_us=sighting.occurred_us, tags=0, gateway=known.gateway, epoch=known.epoch,
                 seq=known.seq, corrects=known.movement_id, lot=known.lot, source_row=NONE,
+                reason=known.reason, dimension=known.dimension,
             )
         )  # fmt: skip
 
@@ -448,6 +455,9 @@ class _Expectation:
     rate: int
     open: int
     until_us: int
+    reason: str
+    dimension: int
+    currency: int
 
 
 class _Expected:
@@ -472,10 +482,8 @@ class _Expected:
             "items": sorted({tag.item for tag, _ in doing}),
         }
         for row in cursor.execute(statement("observed", "expectations"), parameters):
-            number, gate, direction, epc, item, kind, party, document, price, rate, still_open, until = row
-            one = _Expectation(
-                number, kind, party or 0, document, NONE if price is None else price, rate, still_open, until
-            )
+            number, gate, direction, epc, item, kind, party, document, price, *terms = row
+            one = _Expectation(number, kind, party or 0, document, NONE if price is None else price, *terms)
             if epc is not None:
                 by_epc[gate, direction, epc].append(one)
             else:
@@ -532,5 +540,8 @@ def _columns(moves: list[_Move]) -> MovementColumns:
         corrects=ids(move.corrects or nothing for move in moves),
         lot=column("lot"),
         original=np.zeros((n, 16), np.uint8),
+        reason=[move.reason for move in moves],
+        dimension=column("dimension"),
+        currency=column("currency"),
         source_row=column("source_row"),
     )

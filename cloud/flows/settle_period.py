@@ -47,7 +47,7 @@ def settle_period(
     with connection.transaction(), connection.cursor() as cursor:
         company = load_company(cursor, company_id)
         lane = hashlib.sha256(f"recost/{company.code}".encode()).digest()[0] & 15
-        batch = open_batch(cursor, company, lane, time.time_ns() // 1000, WORKER)
+        batch = open_batch(cursor, company, lane, time.time_ns() // 1000, WORKER, posts_soft_closed=True)
         hold_calendar(cursor, company)
         period = _checked(recosting.read_periods(cursor, company_id), period_id)
         pools = recosting.periodic_pools(cursor, company_id)

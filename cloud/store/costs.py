@@ -1,5 +1,7 @@
 """What a costed batch leaves: cost entries, consumption links, allowances, layers, pools, value events."""
 
+import itertools
+
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
@@ -7,6 +9,7 @@ from numpy.typing import NDArray
 from cloud.domain.batch import Batch
 from cloud.domain.costing import kernels
 from cloud.domain.costing.pools import Costed
+from cloud.domain.ledger.target import account_of, dimension_of
 from cloud.domain.records import Records
 from cloud.domain.rounding import to_minor
 from cloud.domain.value_event import ValueEventColumns
@@ -40,6 +43,8 @@ def write_value_events(cursor: Cursor, batch: Batch, events: ValueEventColumns, 
         copy.texts("document", [text.encode() for text in events.document]),
         copy.texts("reason", [text.encode() for text in events.reason]),
         copy.integers("occurred_us", events.occurred_us, 8),
+        copy.integers("currency", events.currency, 2),
+        copy.integers("currency_amount", events.currency_amount, 8),
         *place_in_batch(batch, n),
     ]
     batch.hashed.append(copy.write_hashed(cursor, "value_events", columns, n))
@@ -53,8 +58,12 @@ def write_cost_entries(
     corrects: NDArray[np.uint8],
     counter: Int64,
     day: Int64,
+    sources: LayerSources,
 ) -> None:
-    """Append the entries; by entry: what it corrects (zero: nothing), the account opposite (or NONE), posting day."""
+    """Append the entries with their consumption links: which of them took how much of which layer.
+
+    By entry: what it corrects (zero: nothing), the target opposite (or NONE), posting day.
+    """
     entries = costed.entries
     n = len(entries.move)
     columns = [
@@ -67,11 +76,35 @@ def write_cost_entries(
         copy.integers("posted", entries.posted, 8),
         copy.raw("corrects", corrects, np.logical_not(corrects.any(axis=1))),
         copy.dates("posting_date", day),
-        copy.integers("counter_account", counter, 4, np.asarray(counter == NONE)),
+        copy.integers("counter_account", account_of(counter), 4, np.asarray(counter == NONE)),
         copy.raw("journal_id", np.zeros((n, 16), np.uint8), np.ones(n, np.bool_)),
+        copy.integers("counter_dimension", dimension_of(counter), 4),
         *place_in_batch(batch, n),
     ]
-    batch.hashed.append(copy.write_hashed(cursor, "cost_entries", columns, n))
+    append_linked(cursor, batch, columns, n, costed.links.entry, _link_columns(batch, records, costed, sources))
+
+
+def append_linked(
+    cursor: Cursor, batch: Batch, entries: list[copy.Column], n: int, entry: Int64, links: list[copy.Column]
+) -> None:
+    """Append n cost entries and k consumption links, which come by entry: one digest covers an entry and its links.
+
+    entry  int64[k], the row of each link's entry
+    """
+    if n == 0:
+        return
+    entries = copy.with_digest(entries, n)
+    heads, head_starts = copy.encode(entries, n)
+    body, link_starts = copy.encode(links, len(entry))
+    hashes = copy.hashes(entries, heads, head_starts)
+    bounds = link_starts[np.searchsorted(entry, np.arange(n + 1))].tolist()
+    for digest, (a, b) in zip(hashes, itertools.pairwise(bounds), strict=True):
+        if a != b:
+            digest.update(body.data[a:b])
+    batch.hashed.append(copy.put_digests(heads, head_starts, hashes))
+    copy.write_encoded(cursor, "cost_entries", entries, heads)
+    if len(entry):
+        copy.write_encoded(cursor, "consumption_links", links, body)
 
 
 def write_allowances(cursor: Cursor, batch: Batch, records: Records, costed: Costed, day: Int64) -> None:
@@ -93,13 +126,11 @@ def write_allowances(cursor: Cursor, batch: Batch, records: Records, costed: Cos
     batch.hashed.append(copy.write_hashed(cursor, "allowance_entries", columns, n))
 
 
-def write_links(cursor: Cursor, batch: Batch, records: Records, costed: Costed, sources: LayerSources) -> None:
-    """Append which entry took how much of which layer."""
-    links, layers = costed.links, costed.layers
+def _link_columns(batch: Batch, records: Records, costed: Costed, sources: LayerSources) -> list[copy.Column]:
+    links, layers, entries = costed.links, costed.layers, costed.entries
     n = len(links.entry)
-    entries = costed.entries
     first = np.searchsorted(links.entry, links.entry, side="left")
-    columns = [
+    return [
         copy.constant("company_id", batch.company.company_id, 4, n),
         copy.raw("movement_id", records.record_id[entries.move[links.entry]]),
         copy.integers("step", entries.step[links.entry], 2),
@@ -110,7 +141,6 @@ def write_links(cursor: Cursor, batch: Batch, records: Records, costed: Costed, 
         copy.integers("qty", links.qty, 8),
         copy.integers("value", links.value, 8),
     ]
-    copy.write(cursor, "consumption_links", columns, n)
 
 
 def write_layers(cursor: Cursor, batch: Batch, costed: Costed, state: PoolState, sources: LayerSources) -> None:
@@ -153,7 +183,8 @@ def write_layers(cursor: Cursor, batch: Batch, costed: Costed, state: PoolState,
         copy.integers("qty_left", layers.qty[new], 8),
         copy.integers("value_left", layers.value[new], 8),
         copy.booleans("uncosted", layers.uncosted[new]),
-        copy.integers("counter_account", sources.counter[new], 4),
+        copy.integers("counter_account", account_of(sources.counter[new]), 4),
+        copy.integers("counter_dimension", dimension_of(sources.counter[new]), 4),
         copy.dates("posting_date", sources.day[new]),
         copy.integers("occurred_us", sources.occurred_us[new], 8),
     ]

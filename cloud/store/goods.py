@@ -39,6 +39,9 @@ def write_movements(cursor: Cursor, batch: Batch, moves: MovementColumns) -> NDA
         copy.integers("seq", moves.seq, 8),
         copy.integers("lot_id", moves.lot, 4),
         copy.raw("original_id", moves.original, np.logical_not(moves.original.any(axis=1))),
+        copy.texts("reason", [text.encode() for text in moves.reason]),
+        copy.integers("dimension_id", moves.dimension, 4),
+        copy.integers("currency", moves.currency, 2),
         *place_in_batch(batch, n),
     ]
     return copy.write_hashed(cursor, "movements", columns, n)

@@ -1,5 +1,6 @@
 """The state that a batch is costed against: master data, pools and their layers, locked and read as arrays."""
 
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -11,7 +12,7 @@ from cloud.domain.batch import Company
 from cloud.domain.costing import kernels
 from cloud.domain.costing.methods import Method
 from cloud.domain.costing.pools import METHODS, Costed, LastCosts, Layers, Pools, pool_id
-from cloud.domain.ledger.chart import Chart, PoolKey
+from cloud.domain.ledger.chart import Accounts, Chart, DimensionNeeds, PoolKey
 from cloud.domain.ledger.posting import PostingRule
 from cloud.domain.records import Records
 from cloud.store.sql import statement
@@ -33,9 +34,13 @@ _ONE_LAYER = tuple(
 
 
 def load_chart(
-    cursor: Cursor, company: Company, locations: Int64, items: Int64, pools: Iterable[PoolKey]
-) -> Chart:
-    """What a batch must know of its places, items, accounts and rules. pools: named beside the places."""
+    cursor: Cursor, company: Company, locations: Int64, items: Int64, pools: Iterable[PoolKey], parties: Int64,
+    dimensions: Int64,
+) -> Chart:  # fmt: skip
+    """What a batch must know of its places, items, accounts, rules, parties and dimension sets.
+
+    pools  named beside the places
+    """
     where = {"company": company.company_id}
     ids = np.unique(locations).tolist()
     places = cursor.execute(statement("books", "locations"), where | {"ids": ids}).fetchall()
@@ -49,15 +54,46 @@ def load_chart(
         }
     known = {*np.unique(items).tolist(), *(key[1] for key in pools), *(item for item, _ in orders.values())}
     found = cursor.execute(statement("books", "items"), where | {"ids": sorted(known)}).fetchall()
-    accounts = cursor.execute(statement("books", "accounts"), where).fetchall()
-    rules = cursor.execute(statement("books", "rules"), where).fetchall()
+    accounts = Accounts.of(cursor.execute(statement("books", "accounts"), where))
+    rules = [PostingRule(*row) for row in cursor.execute(statement("books", "rules"), where)]
+    classes: dict[int, str] = {}
+    if any(rule.party_class is not None for rule in rules):
+        named = np.unique(parties[parties != 0]).tolist()
+        classes = dict(cursor.execute(statement("books", "party_classes"), where | {"ids": named}).fetchall())
+    used = {*np.unique(dimensions).tolist(), *(rule.dimension_id for rule in rules)} - {0}
     return Chart(
         {location: (kind, site) for location, kind, site in places},
         {item: (item_class, method) for item, item_class, method in found},
-        dict(accounts),
-        [PostingRule(*row) for row in rules],
+        accounts,
+        rules,
         orders,
+        classes,
+        _dimension_needs(cursor, where, used),
     )
+
+
+def _dimension_needs(cursor: Cursor, where: dict[str, int], used: set[int]) -> DimensionNeeds:
+    """What accounts ask for; what they allow, where any dimension set is used."""
+    rows = cursor.execute(statement("books", "account_needs"), where | {"allowed": bool(used)}).fetchall()
+    if not rows and not used:
+        return DimensionNeeds()
+    required: dict[int, set[int]] = defaultdict(set)
+    allowed: dict[int, set[int]] = defaultdict(set)
+    named: dict[int, set[int]] = defaultdict(set)
+    types, numbers = {}, {}
+    for account, number, type_id, code, is_required in rows:
+        allowed[account].add(type_id)
+        types[type_id], numbers[account] = code, number
+        if is_required:
+            required[account].add(type_id)
+    for dimension, type_id, code in cursor.execute(statement("books", "set_types"), where | {"ids": sorted(used)}):
+        named[dimension].add(type_id)
+        types[type_id] = code
+
+    def frozen(sets: dict[int, set[int]]) -> dict[int, frozenset[int]]:
+        return {key: frozenset(one) for key, one in sets.items()}
+
+    return DimensionNeeds(frozen(required), frozen(allowed), frozen(named), types, numbers)
 
 
 def settled_periods(cursor: Cursor, company: Company) -> Int64:

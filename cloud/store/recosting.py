@@ -17,11 +17,13 @@ from cloud.domain.batch import Batch, Company
 from cloud.domain.costing.methods import PERIODIC
 from cloud.domain.costing.pools import LastCosts, Layers, Pools
 from cloud.domain.ledger.posting import Lines
+from cloud.domain.ledger.target import account_of, dimension_of
 from cloud.domain.moments import moment_of
 from cloud.domain.movement import Kind
 from cloud.domain.rounding import to_minor
 from cloud.store import copy
 from cloud.store.batches import place_in_batch
+from cloud.store.costs import append_linked
 from cloud.store.journal import Headers, write_entries
 from cloud.store.sql import statement
 
@@ -305,28 +307,6 @@ def next_steps(cursor: Cursor, company_id: int, ids: Sequence[UUID]) -> dict[UUI
     return dict(rows.fetchall())
 
 
-def write_adjustments(
-    cursor: Cursor, batch: Batch, pools: Pools, adjustments: Adjustments, journal_id: Bytes16
-) -> None:
-    """Append the entries; `journal_id`: of each journal entry, uint8[j, 16]."""
-    n = len(adjustments)
-    columns = [
-        copy.constant("company_id", batch.company.company_id, 4, n),
-        copy.raw("movement_id", adjustments.movement_id),
-        copy.integers("step", adjustments.step, 2),
-        copy.integers("pool_id", pools.pool_id[adjustments.pool], 8),
-        copy.constant("qty", 0, 8, n),
-        copy.integers("value", adjustments.value, 8),
-        copy.integers("posted", adjustments.posted, 8),
-        copy.raw("corrects", adjustments.corrects),
-        copy.dates("posting_date", adjustments.day),
-        copy.integers("counter_account", adjustments.counter, 4, np.asarray(adjustments.counter == NONE)),
-        copy.raw("journal_id", journal_id[adjustments.journal]),
-        *place_in_batch(batch, n),
-    ]
-    batch.hashed.append(copy.write_hashed(cursor, "cost_entries", columns, n))
-
-
 @dataclass(slots=True)
 class TakenLinks:
     """k links: which adjusting entry stands for how much of which layer."""
@@ -339,11 +319,36 @@ class TakenLinks:
     value: Int64
 
 
-def write_links(cursor: Cursor, batch: Batch, pools: Pools, adjustments: Adjustments, links: TakenLinks) -> None:
-    """Append what the issues took after all, under the entries that adjust them; links come by entry."""
+def write_adjustments(
+    cursor: Cursor, batch: Batch, pools: Pools, adjustments: Adjustments, journal_id: Bytes16, links: TakenLinks
+) -> None:
+    """Append the entries, and under them what the issues took after all; links come by entry.
+
+    journal_id  uint8[j, 16], of each journal entry
+    """
+    n, counter = len(adjustments), adjustments.counter
+    columns = [
+        copy.constant("company_id", batch.company.company_id, 4, n),
+        copy.raw("movement_id", adjustments.movement_id),
+        copy.integers("step", adjustments.step, 2),
+        copy.integers("pool_id", pools.pool_id[adjustments.pool], 8),
+        copy.constant("qty", 0, 8, n),
+        copy.integers("value", adjustments.value, 8),
+        copy.integers("posted", adjustments.posted, 8),
+        copy.raw("corrects", adjustments.corrects),
+        copy.dates("posting_date", adjustments.day),
+        copy.integers("counter_account", account_of(counter), 4, np.asarray(counter == NONE)),
+        copy.raw("journal_id", journal_id[adjustments.journal]),
+        copy.integers("counter_dimension", dimension_of(counter), 4),
+        *place_in_batch(batch, n),
+    ]
+    append_linked(cursor, batch, columns, n, links.entry, _link_columns(batch, pools, adjustments, links))
+
+
+def _link_columns(batch: Batch, pools: Pools, adjustments: Adjustments, links: TakenLinks) -> list[copy.Column]:
     k = len(links.entry)
     first = np.searchsorted(links.entry, links.entry, side="left")
-    columns = [
+    return [
         copy.constant("company_id", batch.company.company_id, 4, k),
         copy.raw("movement_id", adjustments.movement_id[links.entry]),
         copy.integers("step", adjustments.step[links.entry], 2),
@@ -354,7 +359,6 @@ def write_links(cursor: Cursor, batch: Batch, pools: Pools, adjustments: Adjustm
         copy.integers("qty", links.qty, 8),
         copy.integers("value", links.value, 8),
     ]
-    copy.write(cursor, "consumption_links", columns, k)
 
 
 @dataclass(slots=True)
@@ -431,7 +435,8 @@ def replace_layers(cursor: Cursor, company_id: int, pools: Pools, layers: Layers
         copy.integers("qty_left", layers.qty, 8),
         copy.integers("value_left", layers.value, 8),
         copy.booleans("uncosted", layers.uncosted),
-        copy.integers("counter_account", sources.counter, 4),
+        copy.integers("counter_account", account_of(sources.counter), 4),
+        copy.integers("counter_dimension", dimension_of(sources.counter), 4),
         copy.dates("posting_date", sources.day),
         copy.integers("occurred_us", sources.occurred_us, 8),
     ]
@@ -511,7 +516,8 @@ def write_cut(cursor: Cursor, company: Company, cut: Start) -> None:
         copy.integers("step", cut.sources.step, 2),
         copy.integers("qty_left", layers.qty, 8),
         copy.integers("value_left", layers.value, 8),
-        copy.integers("counter_account", cut.sources.counter, 4),
+        copy.integers("counter_account", account_of(cut.sources.counter), 4),
+        copy.integers("counter_dimension", dimension_of(cut.sources.counter), 4),
         copy.dates("posting_date", cut.sources.day),
         copy.integers("occurred_us", cut.sources.occurred_us, 8),
     ]

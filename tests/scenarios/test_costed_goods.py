@@ -85,7 +85,8 @@ def try_to_book(warehouse: Warehouse, *rows: Row) -> Booked:
             numbers(moves, "price", NONE), numbers(moves, "rate", 10**9), numbers(moves, "value", NONE),
             numbers(moves, "at"), numbers(moves, "tags"), numbers(moves, "gateway"),
             batch.batch_no * 1000 + np.arange(n), np.zeros((n, 16), np.uint8), np.zeros((n, 16), np.uint8),
-            numbers(moves, "lot"), ids(moves, "original"), np.arange(n),
+            numbers(moves, "lot"), ids(moves, "original"), [row.get("reason", "") for row in moves],
+            numbers(moves, "dimension"), numbers(moves, "currency"), np.arange(n),
         )  # fmt: skip
         changes = ValueEventColumns.of(
             ids(events, "id"), numbers(events, "kind"), numbers(events, "value"), numbers(events, "at"),

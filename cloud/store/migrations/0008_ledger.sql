@@ -148,6 +148,7 @@ ALTER TABLE value_events
     ADD COLUMN currency_amount bigint   NOT NULL DEFAULT 0;  -- the change in minor units of that currency
 ALTER TABLE cost_entries ADD COLUMN counter_dimension integer NOT NULL DEFAULT 0;
 ALTER TABLE cost_layers ADD COLUMN counter_dimension integer NOT NULL DEFAULT 0;
+ALTER TABLE cost_cut_layers ADD COLUMN counter_dimension integer NOT NULL DEFAULT 0;
 
 -- Layout 3: the digests cover what this migration adds, a cost entry's digest goes on over its consumption links,
 -- and a batch's link over the batch's own row.

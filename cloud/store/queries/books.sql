@@ -17,8 +17,26 @@ SELECT location_id, item_id, dimension_id FROM work_orders
  WHERE company_id = %(company)s AND location_id = ANY(%(ids)s)
 
 -- accounts --
--- The chart by role.
-SELECT role, account_id FROM accounts WHERE company_id = %(company)s
+-- The chart by role; 0: everywhere, else the one site where another account stands for the role.
+SELECT role, coalesce(site_id, 0), account_id FROM accounts WHERE company_id = %(company)s AND role IS NOT NULL
+
+-- account_needs --
+-- Which types of dimension accounts ask for; those that they merely allow where anything names a dimension set.
+SELECT d.account_id, a.number, d.type_id, t.code, d.need = 'required'
+  FROM account_dimensions d
+  JOIN accounts a USING (company_id, account_id)
+  JOIN dimension_types t USING (company_id, type_id)
+ WHERE d.company_id = %(company)s AND (d.need = 'required' OR %(allowed)s)
+
+-- set_types --
+-- Which types the dimension sets of a batch have a value of.
+SELECT v.dimension_id, v.type_id, t.code
+  FROM dimension_set_values v JOIN dimension_types t USING (company_id, type_id)
+ WHERE v.company_id = %(company)s AND v.dimension_id = ANY(%(ids)s)
+
+-- party_classes --
+-- Classes of the parties of a batch, for rules that ask for them.
+SELECT party_id, party_class FROM parties WHERE company_id = %(company)s AND party_id = ANY(%(ids)s)
 
 -- rules --
 -- The posting rules in force; a few dozen rows.
@@ -73,7 +91,7 @@ ON CONFLICT (company_id, pool_id) DO NOTHING
 
 -- lock_pools --
 -- The state a batch is costed against, locked in order of id.
-SELECT pool_id, item_id, account_id, method, minor_unit, qty, value, last_value, last_qty, next_layer, standard,
+SELECT pool_id, item_id, account_id | (dimension_id::bigint << 32), method, minor_unit, qty, value, last_value, last_qty, next_layer, standard,
        settled_value, settled_qty, allowance, newest_us, late_from_us
   FROM cost_pools WHERE company_id = %(company)s AND pool_id = ANY(%(pool)s) ORDER BY pool_id FOR UPDATE
 
@@ -85,7 +103,8 @@ SELECT item_id, last_value, last_qty FROM item_costs
 -- layers --
 -- Of each pool the layers that give first and can cover what the batch takes, every shortage, every layer without a
 -- cost, and those of the receipts that the batch names.
-SELECT pool_id, layer_no, movement_id, step, qty_left, value_left, uncosted, counter_account, posting_date, occurred_us
+SELECT pool_id, layer_no, movement_id, step, qty_left, value_left, uncosted,
+       counter_account | (counter_dimension::bigint << 32), posting_date, occurred_us
   FROM (SELECT l.*, d.demand,
                sum(l.qty_left) OVER (PARTITION BY l.pool_id
                                      ORDER BY CASE WHEN d.is_lifo THEN -l.layer_no ELSE l.layer_no END) - l.qty_left AS before

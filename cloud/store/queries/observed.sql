@@ -40,13 +40,13 @@ SELECT pg_advisory_xact_lock(hashtextextended('tags/' || %(company)s || '/' || b
 -- so that each has an index of its own.
 SELECT o.epc, o.movement_id, o.occurred_us, o.gate_id, o.direction, o.confidence, o.outcome,
        m.n + c.n, m.kind, m.item_id, m.qty_micro, m.from_id, m.to_id, m.party_id, m.document,
-       m.lot_id, o.gateway_id, o.epoch, o.seq
+       m.lot_id, m.reason, m.dimension_id, o.gateway_id, o.epoch, o.seq
   FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
   JOIN observations o ON o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us >= q.since_us
   CROSS JOIN LATERAL (
       SELECT count(*) AS n, min(kind) AS kind, min(item_id) AS item_id, min(qty_micro) AS qty_micro,
              min(from_id) AS from_id, min(to_id) AS to_id, min(party_id) AS party_id, min(document) AS document,
-             min(lot_id) AS lot_id
+             min(lot_id) AS lot_id, min(reason) AS reason, min(dimension_id) AS dimension_id
         FROM movements m WHERE m.company_id = %(company)s AND m.movement_id = o.movement_id) m
   CROSS JOIN LATERAL (
       SELECT count(*) AS n FROM movements c WHERE c.company_id = %(company)s AND c.corrects = o.movement_id) c
@@ -77,12 +77,13 @@ SELECT movement_id, sum(value)::bigint FROM (
 
 -- expectations --
 -- What these gates may expect of these tags and items, oldest first; locked, because the batch fills them.
-SELECT expectation_id, gate_id, direction, epc, item_id, kind, party_id, document, price_micro, rate_nano,
-       qty_micro - done_micro AS open, (extract(epoch FROM open_until) * 1000000)::bigint
-  FROM expectations
- WHERE company_id = %(company)s AND gate_id = ANY(%(gates)s) AND done_micro < qty_micro
-   AND (epc = ANY(%(epcs)s) OR item_id = ANY(%(items)s))
- ORDER BY expectation_id FOR UPDATE
+SELECT e.expectation_id, e.gate_id, e.direction, e.epc, e.item_id, e.kind, e.party_id, e.document, e.price_micro,
+       e.rate_nano, e.qty_micro - e.done_micro AS open, (extract(epoch FROM e.open_until) * 1000000)::bigint, e.reason,
+       e.dimension_id, CASE WHEN e.currency IS DISTINCT FROM c.currency THEN coalesce(n.currency, 0) ELSE 0 END
+  FROM expectations e JOIN companies c USING (company_id) LEFT JOIN currencies n ON n.code = e.currency
+ WHERE e.company_id = %(company)s AND e.gate_id = ANY(%(gates)s) AND e.done_micro < e.qty_micro
+   AND (e.epc = ANY(%(epcs)s) OR e.item_id = ANY(%(items)s))
+ ORDER BY e.expectation_id FOR UPDATE OF e
 
 -- fill_expectations --
 -- What came or went of what was expected.

@@ -38,13 +38,13 @@ SELECT item_id FROM joined ORDER BY item_id
 
 -- pools --
 -- The pools of a component as they stand.
-SELECT pool_id, site_id, item_id, account_id, dimension_id, coalesce(first_method, method), method, minor_unit, qty,
+SELECT pool_id, site_id, item_id, account_id | (dimension_id::bigint << 32), dimension_id, coalesce(first_method, method), method, minor_unit, qty,
        value, posted, next_layer, newest_us, coalesce(late_from_us, -1), allowance, allowance_posted
   FROM cost_pools WHERE company_id = %(company)s AND item_id = ANY(%(items)s) ORDER BY pool_id
 
 -- lock_pools --
 -- The same, locked in order of id as every batch does it.
-SELECT pool_id, site_id, item_id, account_id, dimension_id, coalesce(first_method, method), method, minor_unit, qty,
+SELECT pool_id, site_id, item_id, account_id | (dimension_id::bigint << 32), dimension_id, coalesce(first_method, method), method, minor_unit, qty,
        value, posted, next_layer, newest_us, coalesce(late_from_us, -1), allowance, allowance_posted
   FROM cost_pools WHERE company_id = %(company)s AND item_id = ANY(%(items)s) ORDER BY pool_id FOR UPDATE
 
@@ -71,7 +71,8 @@ SELECT pool_id, method, qty, value, last_value, last_qty, coalesce(standard, -1)
 
 -- cut_layers --
 -- Their layers, each pool's oldest first.
-SELECT pool_id, layer_no, movement_id, step, qty_left, value_left, counter_account, posting_date, occurred_us
+SELECT pool_id, layer_no, movement_id, step, qty_left, value_left, counter_account | (counter_dimension::bigint << 32),
+       posting_date, occurred_us
   FROM cost_cut_layers WHERE company_id = %(company)s AND item_id = ANY(%(items)s) AND cut_us = %(cut)s
  ORDER BY pool_id, layer_no
 
@@ -83,7 +84,8 @@ COPY (SELECT m.movement_id, m.kind::bigint, m.item_id::bigint, m.qty_micro, m.oc
              coalesce(m.corrects, '00000000-0000-0000-0000-000000000000'::uuid),
              coalesce(m.original_id, '00000000-0000-0000-0000-000000000000'::uuid),
              coalesce(o.pool_id, -1), coalesce(i.pool_id, -1), coalesce(i.qty, -1),
-             coalesce(o.counter_account, -1)::bigint, coalesce(i.counter_account, -1)::bigint,
+             coalesce(o.counter_account | (o.counter_dimension::bigint << 32), -1),
+             coalesce(i.counter_account | (i.counter_dimension::bigint << 32), -1),
              (coalesce(o.posting_date, i.posting_date) - date '1970-01-01')::bigint,
              coalesce(o.value, 0) + coalesce(c.out_value, 0), coalesce(i.value, 0) + coalesce(c.in_value, 0)
         FROM movements m
@@ -102,12 +104,12 @@ COPY (SELECT m.movement_id, m.kind::bigint, m.item_id::bigint, m.qty_micro, m.oc
 -- Value events of the component after a cut: those of receipts behind it, and those at a place of their own.
 COPY (SELECT v.event_id, v.kind::bigint, coalesce(v.pool_id, -1), coalesce(v.item_id, -1)::bigint,
              coalesce(v.original_id, '00000000-0000-0000-0000-000000000000'::uuid), v.value_micro, v.occurred_us,
-             coalesce(e.counter_account, -1)::bigint,
+             coalesce(e.counter_account | (e.counter_dimension::bigint << 32), -1),
              (coalesce(e.posting_date, j.posting_date, date '1970-01-01') - date '1970-01-01')::bigint,
              coalesce(p.value, 0)
         FROM value_events v
         LEFT JOIN LATERAL (
-             SELECT x.counter_account, x.posting_date FROM cost_entries x
+             SELECT x.counter_account, x.counter_dimension, x.posting_date FROM cost_entries x
               WHERE x.company_id = v.company_id AND x.movement_id = v.event_id AND x.journal_id IS NULL
               ORDER BY x.step LIMIT 1) e ON true
         LEFT JOIN LATERAL (
@@ -193,8 +195,8 @@ DELETE FROM cost_cut_pools WHERE company_id = %(company)s AND item_id = ANY(%(it
 DELETE FROM cost_cut_layers WHERE company_id = %(company)s AND item_id = ANY(%(items)s) AND cut_us >= %(from)s
 
 -- accounts --
--- The chart by role.
-SELECT role, account_id FROM accounts WHERE company_id = %(company)s
+-- The chart by role; 0: everywhere, else the one site where another account stands for the role.
+SELECT role, coalesce(site_id, 0), account_id FROM accounts WHERE company_id = %(company)s AND role IS NOT NULL
 
 -- periods --
 -- The calendar, and in which periods goods of periodic methods moved without a price of the period so far.
@@ -220,8 +222,8 @@ SELECT pool_id, method, qty, value, last_value, last_qty, coalesce(standard, -1)
 
 -- standing_layers --
 -- Their layers, as cut_layers has them, and whether they have a cost.
-SELECT l.pool_id, l.layer_no, l.movement_id, l.step, l.qty_left, l.value_left, l.counter_account, l.posting_date,
-       l.occurred_us, l.uncosted
+SELECT l.pool_id, l.layer_no, l.movement_id, l.step, l.qty_left, l.value_left,
+       l.counter_account | (l.counter_dimension::bigint << 32), l.posting_date, l.occurred_us, l.uncosted
   FROM cost_pools p JOIN cost_layers l USING (company_id, pool_id)
  WHERE p.company_id = %(company)s AND p.item_id = ANY(%(items)s) ORDER BY l.pool_id, l.layer_no
 
