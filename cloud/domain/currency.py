@@ -136,7 +136,9 @@ def inverse(per_base_nano: int) -> int:
 def per_units(rate_nano: int, units: int) -> int:
     """The rate of one unit where `rate_nano` was told for `units` of them. Raises RateTooSmall."""
     if (found := round_ratio(rate_nano, units)) == 0:
-        raise RateTooSmall(f"expected a rate of at least 0.0000000005 for one unit, got {rate_nano} × 10⁻⁹ / {units}")
+        raise RateTooSmall(
+            f"expected a rate of at least 0.0000000005 for one unit, got {rate_nano} × 10⁻⁹ / {units}"
+        )
     return found
 
 
