@@ -232,6 +232,112 @@ CREATE TABLE voucher_numbers (
     UNIQUE (company_id, source_id, step)
 );
 
+-- Money at hand: an entry that moves it has another word where a company uses three. The four-digit numbers are
+-- those of the application guidance to ASBE (cash, bank, other monetary funds), so that sub-accounts of a company's
+-- own count wherever their header's role stands.
+CREATE VIEW cash_accounts AS
+WITH RECURSIVE found AS (
+    SELECT a.company_id, a.account_id FROM accounts a JOIN companies c USING (company_id)
+     WHERE a.role IN ('cash', 'bank') OR (c.profile = 'ASBE' AND left(a.number, 4) IN ('1001', '1002', '1012'))
+     UNION
+    SELECT a.company_id, a.account_id FROM found f
+      JOIN accounts a ON a.company_id = f.company_id AND a.parent_id = f.account_id)
+SELECT company_id, account_id FROM found;
+
+-- How far a company's entries have numbers: all of transactions before `xid`. Rows of period 0 speak for the whole
+-- company, others for what one period has beyond it. Derived; without them the whole history would be looked at.
+CREATE TABLE voucher_marks (
+    company_id integer NOT NULL,
+    period_id  integer NOT NULL,
+    xid        xid8    NOT NULL,
+    PRIMARY KEY (company_id, period_id)
+);
+
+-- Number what has none yet, in recorded order (xid, lane, batch_no, row_no), and say how much it was. `period` null:
+-- all of the company. Nobody may write numbers but by this function.
+--
+-- Only what is below the oldest transaction that may still commit is numbered, so that nothing can come before a
+-- number that is given. A period that is about to be locked (`finally`) is numbered to its end: its changer has the
+-- calendar alone, so all that was posted there is seen, and nothing can follow. One numbering of a company waits for
+-- the other at the mark; it never waits for a batch, nor a batch for it.
+CREATE FUNCTION number_vouchers(company integer, period integer DEFAULT NULL, finally boolean DEFAULT false)
+RETURNS bigint
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE
+    from_xid xid8; upto xid8; words text; span record; among text; given bigint := 0;
+BEGIN
+    IF period IS NOT NULL AND NOT EXISTS (SELECT FROM periods p WHERE p.company_id = company AND p.period_id = period) THEN
+        RAISE EXCEPTION 'there is no period %', period USING ERRCODE = 'TG005';
+    END IF;
+    INSERT INTO voucher_marks VALUES (company, 0, '0'), (company, coalesce(period, 0), '0') ON CONFLICT DO NOTHING;
+    PERFORM 1 FROM voucher_marks m WHERE m.company_id = company AND m.period_id IN (0, period)
+      ORDER BY m.period_id FOR UPDATE;
+    -- Read behind the lock: what another numbering did while this one waited is seen.
+    SELECT m.xid INTO from_xid FROM voucher_marks m
+     WHERE m.company_id = company AND m.period_id IN (0, period) ORDER BY m.xid DESC LIMIT 1;
+    SELECT pg_snapshot_xmin(pg_current_snapshot()), c.voucher_words INTO upto, words
+      FROM companies c WHERE c.company_id = company;
+    IF finally THEN
+        SELECT p.first_day, p.last_day INTO span FROM periods p
+         WHERE p.company_id = company AND p.period_id = period;
+        among := 'e.posting_date BETWEEN $5 AND $6 AND NOT EXISTS (SELECT FROM voucher_numbers v
+                    WHERE v.company_id = $1 AND v.source_id = e.source_id AND v.step = e.step)';
+    ELSE
+        -- Blocks of entries are found by when they were recorded, which every row of a batch shares.
+        SELECT min(b.recorded_at) AS first_day, max(b.recorded_at) AS last_day INTO span FROM batches b
+         WHERE b.company_id = company AND b.xid >= from_xid AND b.xid < upto;
+        among := 'e.recorded_at BETWEEN $5 AND $6 AND e.xid < $4
+                  AND e.xid >= greatest($3, (SELECT m.xid FROM voucher_marks m
+                                              WHERE m.company_id = $1 AND m.period_id = e.period_id))';
+    END IF;
+    IF span.first_day IS NOT NULL THEN
+        -- By EXECUTE, so that it is planned for the number of entries at hand.
+        EXECUTE 'WITH fresh AS MATERIALIZED (
+                     SELECT e.period_id, e.xid, e.lane, e.batch_no, e.row_no, e.source_id, e.step
+                       FROM journal_entries e
+                      WHERE e.company_id = $1 AND ($2 IS NULL OR e.period_id = $2) AND ' || among || '),
+                 ' || CASE words WHEN 'three' THEN 'money AS (
+                     SELECT l.source_id, l.step, bool_or(l.amount < 0) AS is_paid
+                       FROM fresh f JOIN journal_lines l ON l.company_id = $1 AND l.source_id = f.source_id
+                                                        AND l.step = f.step
+                      WHERE l.account_id IN (SELECT account_id FROM cash_accounts WHERE company_id = $1)
+                      GROUP BY 1, 2),
+                 worded AS (
+                     SELECT f.*, CASE WHEN m.is_paid THEN ''付'' WHEN m.is_paid IS FALSE THEN ''收'' ELSE ''转'' END AS word
+                       FROM fresh f LEFT JOIN money m USING (source_id, step))'
+                 ELSE 'worded AS (SELECT f.*, ''记'' AS word FROM fresh f)' END || ',
+                 last AS (
+                     SELECT k.period_id, k.word, coalesce((SELECT max(v.number) FROM voucher_numbers v
+                              WHERE v.company_id = $1 AND v.period_id = k.period_id AND v.word = k.word), 0) AS number
+                       FROM (SELECT DISTINCT period_id, word FROM worded) k)
+                 INSERT INTO voucher_numbers (company_id, period_id, word, number, source_id, step)
+                 SELECT $1, period_id, w.word,
+                        l.number + row_number() OVER (PARTITION BY period_id, w.word
+                                                      ORDER BY w.xid, w.lane, w.batch_no, w.row_no, w.source_id, w.step),
+                        w.source_id, w.step
+                   FROM worded w JOIN last l USING (period_id, word)'
+          USING company, period, from_xid, upto, span.first_day, span.last_day;
+        GET DIAGNOSTICS given = ROW_COUNT;
+    END IF;
+    IF NOT finally THEN
+        UPDATE voucher_marks m SET xid = upto
+         WHERE m.company_id = company AND m.period_id = coalesce(period, 0) AND m.xid < upto;
+    ELSE
+        UPDATE voucher_marks m SET xid = '18446744073709551615'
+         WHERE m.company_id = company AND m.period_id = period;
+    END IF;
+    RETURN given;
+END $$;
+
+-- A lock does not pass while an entry of its period has no number: it gives those that are missing.
+CREATE FUNCTION number_before_lock() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    PERFORM number_vouchers(NEW.company_id, NEW.period_id, true);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER numbered AFTER UPDATE ON periods FOR EACH ROW
+    WHEN (NEW.state = 'locked' AND OLD.state <> 'locked') EXECUTE FUNCTION number_before_lock();
+
 -- ── Small append-only tables: each row carries on its table's own chain ─────────────────────────────
 
 CREATE TABLE chain_heads (
@@ -311,6 +417,21 @@ CREATE INDEX period_events_by_period ON period_events (company_id, period_id);
 CREATE INDEX close_reports_by_period ON close_reports (company_id, period_id);
 
 -- ── What the database itself refuses ────────────────────────────────────────────────────────────────
+
+-- Who posts shares the company's calendar, who changes a period has it alone. Row locks would do but for one thing: a
+-- share of a row never waits for one who wants it alone, so batches that overlap for ever would never let a period
+-- close. This lock has a queue: the next batch waits behind the change, and sees what it did.
+CREATE FUNCTION share_calendar(company integer) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock_shared(hashtext('tallygate calendar'), company)
+$$;
+CREATE FUNCTION hold_calendar_alone(company integer) RETURNS void LANGUAGE sql AS $$
+    SELECT pg_advisory_xact_lock(hashtext('tallygate calendar'), company)
+$$;
+CREATE OR REPLACE FUNCTION hold_periods(company integer) RETURNS SETOF periods
+LANGUAGE sql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+    SELECT share_calendar(company);
+    SELECT * FROM periods WHERE company_id = company ORDER BY period_id FOR SHARE;
+$$;
 
 -- Posting dates that lie in no period, in a locked one, or, for documents, in a soft-closed one without the right to
 -- post there (which the transaction says by `SET LOCAL tallygate.posts_soft_closed = on`). The period rows are
@@ -400,12 +521,35 @@ BEGIN
 END $$;
 CREATE TRIGGER guarded BEFORE UPDATE OR DELETE ON periods FOR EACH ROW EXECUTE FUNCTION guard_periods();
 
+-- Days are of one period only, and no period comes before one that is closed: its days were posted elsewhere by now.
+ALTER TABLE periods ADD CONSTRAINT periods_apart
+    EXCLUDE USING gist (int4range(company_id, company_id, '[]') WITH &&, daterange(first_day, last_day, '[]') WITH &&);
+CREATE FUNCTION guard_new_periods() RETURNS trigger LANGUAGE plpgsql AS $$
+DECLARE bad record;
+BEGIN
+    SELECT f.period_id, p.period_id AS closed INTO bad FROM fresh f
+      JOIN periods p ON p.company_id = f.company_id AND p.last_day > f.first_day AND p.state <> 'open'
+     ORDER BY f.period_id, p.period_id LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'period % would come before %, which is closed', bad.period_id, bad.closed
+            USING ERRCODE = 'TG005';
+    END IF;
+    SELECT period_id INTO bad FROM fresh WHERE state <> 'open' LIMIT 1;
+    IF FOUND THEN
+        RAISE EXCEPTION 'period % begins open', bad.period_id USING ERRCODE = 'TG005';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER new_ones_guarded AFTER INSERT ON periods REFERENCING NEW TABLE AS fresh
+    FOR EACH STATEMENT EXECUTE FUNCTION guard_new_periods();
+
 -- A period changes its state here and nowhere else: the services have no right to update it. The update waits for
 -- the batches that hold the row; what they wrote is below the heads that are read after it.
 CREATE FUNCTION change_period(company integer, period integer, to_state text, who text, why text) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE before text;
 BEGIN
+    PERFORM hold_calendar_alone(company);
     SELECT state INTO before FROM periods WHERE company_id = company AND period_id = period FOR UPDATE;
     IF NOT FOUND THEN
         RAISE EXCEPTION 'there is no period %', period USING ERRCODE = 'TG005';

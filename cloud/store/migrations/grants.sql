@@ -17,9 +17,14 @@ GRANT INSERT (company_id, source_id, step, origin, kind, posting_date, period_id
     ON journal_entries TO tallygate_ingest, tallygate_api;
 GRANT INSERT (company_id, lane, batch_no, recorded_at, worker, observed, moved, previous, head)
     ON batches TO tallygate_ingest, tallygate_api;
-GRANT INSERT ON periods TO tallygate_ingest, tallygate_api;
+GRANT INSERT (company_id, period_id, first_day, last_day) ON periods TO tallygate_ingest, tallygate_api;
 REVOKE ALL ON FUNCTION hold_periods(integer) FROM PUBLIC;
 GRANT EXECUTE ON FUNCTION hold_periods(integer) TO tallygate_ingest, tallygate_api;
+REVOKE ALL ON FUNCTION change_period(integer, integer, text, text, text) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION change_period(integer, integer, text, text, text) TO tallygate_ingest, tallygate_api;
+REVOKE ALL ON FUNCTION number_vouchers(integer, integer, boolean) FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION number_vouchers(integer, integer, boolean) TO tallygate_ingest, tallygate_api;
+GRANT INSERT (company_id, period_id, passed, report, recorded_by) ON close_reports TO tallygate_ingest, tallygate_api;
 
 -- The batch: what is derived and moves.
 GRANT INSERT, UPDATE, DELETE ON cost_layers, open_observations TO tallygate_ingest, tallygate_api;
@@ -40,6 +45,8 @@ GRANT INSERT, DELETE ON cost_cuts, cost_cut_pools, cost_cut_layers TO tallygate_
 -- The API alone: master data, requests, people.
 GRANT INSERT, UPDATE ON items, locations, parties, tags, gates, gateways TO tallygate_api;
 GRANT INSERT ON expectations, cloud_requests TO tallygate_api;
+-- Rates: their time, place in the chain and digest are the database's own.
+GRANT INSERT (company_id, currency, day, source, rate_nano, recorded_by) ON exchange_rates TO tallygate_api;
 GRANT UPDATE (open_until, note) ON expectations TO tallygate_api;
 GRANT INSERT, UPDATE ON work_orders, work_order_components, dimension_sets TO tallygate_api;
 GRANT INSERT, UPDATE, DELETE ON allocation_rules TO tallygate_api;
