@@ -27,10 +27,12 @@ from cloud.api import (
     people,
     problems,
     quarantine,
+    rates,
     stock_values,
     tags,
     trace,
     value_events,
+    vouchers,
     work_orders,
 )
 from cloud.api.access import AnyCaller
@@ -51,6 +53,8 @@ _NOUNS = (
     stock_values,
     passages,
     journal_entries,
+    vouchers,
+    rates,
     trace,
     quarantine,
     people,

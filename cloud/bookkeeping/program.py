@@ -11,9 +11,10 @@ from types import ModuleType
 import psycopg
 
 from cloud import settings
+from cloud.bookkeeping import rates
 
 # Each has add_commands(verbs); a command's `work(dsn, arguments)` returns the exit status.
-MODULES: tuple[ModuleType, ...] = ()
+MODULES: tuple[ModuleType, ...] = (rates,)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -128,17 +128,19 @@ def rate_of(amount: int, digits: int, base_amount: int, base_digits: int) -> int
     return round_ratio(abs(base_amount) * _divisor(digits, base_digits), abs(amount))
 
 
-def inverse(per_base_nano: int) -> int:
-    """The rate where so many units (10⁻⁹, > 0) of the other currency are one of the company's. Raises RateTooSmall."""
-    return per_units(NANO * NANO, per_base_nano)
-
-
 def per_units(rate_nano: int, units: int) -> int:
     """The rate of one unit where `rate_nano` was told for `units` of them. Raises RateTooSmall."""
-    if (found := round_ratio(rate_nano, units)) == 0:
-        raise RateTooSmall(
-            f"expected a rate of at least 0.0000000005 for one unit, got {rate_nano} × 10⁻⁹ / {units}"
-        )
+    return _told(rate_nano, units)
+
+
+def inverse(per_base_nano: int, units: int = 1) -> int:
+    """The rate where so much of the other currency (10⁻⁹, > 0) is `units` of the company's. Raises RateTooSmall."""
+    return _told(NANO * NANO * units, per_base_nano)
+
+
+def _told(numerator: int, denominator: int) -> int:
+    if (found := round_ratio(numerator, denominator)) == 0:
+        raise RateTooSmall("expected a rate of at least 0.0000000005 for one unit, got less")
     return found
 
 

@@ -112,6 +112,7 @@ def test_the_rate_of_two_amounts_leads_from_one_to_the_other(
 def test_a_rate_quoted_the_other_way_round() -> None:
     assert inverse(140_380_000) == 7_123_521_869  # 0.14038 dollars for a yuan
     assert inverse(NANO) == NANO
+    assert inverse(2_117_000_000, 100) == 47_236_655_645  # 2.117 dinars for a hundred yen
     with pytest.raises(RateTooSmall, match="at least"):
         inverse(3 * 10**18)
 
