@@ -1,7 +1,7 @@
 """/v1/journal-entries and /v1/accounts: the money."""
 
 from datetime import date
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -21,8 +21,16 @@ from cloud.store.feeds import EntryRow, LineRow, Order, Reading
 router = APIRouter(tags=["journal entries"])
 
 
+OriginName = Literal["movement", "manual", "document"]
+_ORIGINS: dict[int, OriginName] = {1: "movement", 2: "manual", 3: "document"}
+
+
 class LineOut(BaseModel):
-    """A journal line: an amount on one side, null on the other. `id` can be traced."""
+    """A journal line: an amount on one side, null on the other. `id` can be traced.
+
+    currency and currency_amount say the same in the document's currency, where that is not the company's own;
+    currency_amount is negative on the credit side.
+    """
 
     id: str = Field(examples=["01930f1e-7b1a-7c3d-9e4f-0a1b2c3d4e5f.0.1"])
     account: str
@@ -30,19 +38,27 @@ class LineOut(BaseModel):
     account_name_en: str
     debit: Amount | None
     credit: Amount | None
+    dimension: str | None = Field(examples=["cost_centre=A1;project=P7"])
+    currency: str | None = Field(examples=["GBP"])
+    currency_amount: str | None = Field(examples=["-4.10"])
+    open_item: UUID | None = Field(description="The open item that the line clears; null where it opens its own.")
 
 
 class EntryOut(BaseModel):
-    """A balanced journal entry; `source` is the movement that it belongs to."""
+    """A balanced journal entry; `source` is the movement, value event or document that it belongs to."""
 
     id: str
     source: UUID
+    origin: OriginName
     kind: KindName
     posting_date: date
     period: int = Field(examples=[202611])
     tags: list[str]
     corrects: UUID | None
     document: str
+    voucher: str | None = Field(
+        examples=["记-12"], description="Word and number within its period; null until the entry is numbered."
+    )
     recorded_at: Moment
     currency: str
     lines: list[LineOut]
@@ -54,8 +70,8 @@ class AccountOut(BaseModel):
     number: str
     name_zh: str
     name_en: str
-    role: str
-    is_control: bool = Field(description="Written by its movements only, never by hand.")
+    role: str | None
+    is_control: bool = Field(description="Written by its movements and documents only, never by hand.")
     debit: Amount
     credit: Amount
     balance: Amount
@@ -73,12 +89,29 @@ def list_journal_entries(
     limit: Limit = LIMIT_DEFAULT,
     cursor: CursorText = None,
     order: OrderParameter = Order.OLDEST,
-    account: Annotated[str | None, Query(max_length=64, description="With a line on this account number.")] = None,
+    account: Annotated[
+        str | None, Query(max_length=64, description="With a line on this account, or below it.")
+    ] = None,
     period: Annotated[int | None, Query(ge=100001, le=999912, examples=[202611])] = None,
     document: Annotated[str | None, Query(max_length=500)] = None,
+    kind: Annotated[KindName | None, Query()] = None,
+    dimension: Annotated[
+        str | None,
+        Query(
+            max_length=500,
+            description="With a line whose dimension set names these values.",
+            examples=["project=P7"],
+        ),
+    ] = None,
 ) -> dict[str, Any]:
     """Journal entries in commit order."""
-    filters = {"account": account, "period": period, "document": document}
+    filters = {
+        "account": account,
+        "period": period,
+        "document": document,
+        "kind": None if kind is None else int(kind),
+        "dimension": dimension,
+    }
     reading = Reading(feeds.JOURNAL_ENTRIES, caller.company.company_id, order, filters)
     with snapshot(pool) as connection:
         return feed_page(
@@ -86,7 +119,7 @@ def list_journal_entries(
             reading,
             cursor,
             limit,
-            lambda rows: _with_lines(connection, caller.company, rows),
+            lambda rows: with_lines(connection, caller.company, rows),
         )
 
 
@@ -120,19 +153,22 @@ def show_entry(company: Company, row: EntryRow, lines: list[LineRow]) -> EntryOu
     return EntryOut(
         id=f"{row.source_id}.{row.step}",
         source=row.source_id,
+        origin=_ORIGINS[row.origin],
         kind=Kind(row.kind),
         posting_date=row.posting_date,
         period=row.period_id,
         tags=tag_names(row.tags),
         corrects=row.corrects,
         document=row.document,
+        voucher=row.voucher,
         recorded_at=row.recorded_at,
         currency=company.currency,
         lines=[_show_line(company, line) for line in lines],
     )
 
 
-def _with_lines(connection: psycopg.Connection, company: Company, rows: list[EntryRow]) -> list[EntryOut]:
+def with_lines(connection: psycopg.Connection, company: Company, rows: list[EntryRow]) -> list[EntryOut]:
+    """Entries with their lines, in the order of `rows`."""
     lines = feeds.read_lines(connection, company.company_id, [(row.source_id, row.step) for row in rows])
     return [show_entry(company, row, lines[row.source_id, row.step]) for row in rows]
 
@@ -146,4 +182,10 @@ def _show_line(company: Company, line: LineRow) -> LineOut:
         account_name_en=line.name_en,
         debit=text if line.amount > 0 else None,
         credit=text if line.amount < 0 else None,
+        dimension=line.dimension,
+        currency=line.currency,
+        currency_amount=None
+        if line.currency is None
+        else minor_text(line.currency_amount, line.currency_digits or 0),
+        open_item=line.open_item,
     )

@@ -107,7 +107,7 @@ class PassageRow:
 
 @dataclass(frozen=True, slots=True)
 class EntryRow:
-    """The head of a journal entry."""
+    """The head of a journal entry; narration, recorded_by and party are those of its document, where it has one."""
 
     xid: str
     lane: int
@@ -123,21 +123,38 @@ class EntryRow:
     corrects: UUID | None
     document: str
     recorded_at: datetime
+    voucher: str | None = None  # word and number, once the entry has them
+    narration: str | None = None
+    recorded_by: str | None = None
+    party: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class LineRow:
-    """A journal line with its account; amount in minor units, debit positive."""
+    """A journal line with its account; amount in minor units, debit positive.
+
+    currency         code of the document's currency where that is not the company's own, else None
+    currency_amount  the same in minor units of that, `currency_digits` behind the point
+    open_item        the item that the line clears
+    """
 
     source_id: UUID
     step: int
     line_no: int
+    account_id: int
     number: str
     name_zh: str
     name_en: str
-    role: str
+    role: str | None
+    has_items: bool
     amount: int
     cost_step: int | None
+    dimension_id: int
+    dimension: str | None
+    currency: str | None
+    currency_digits: int | None
+    currency_amount: int
+    open_item: UUID | None
 
 
 class Placed(Protocol):
@@ -165,7 +182,7 @@ class Feed(Generic[Row]):
 
 MOVEMENTS = Feed("movements", MovementRow, ("item", "kind", "document", "location"))
 PASSAGES = Feed("passages", PassageRow, ("gate", "epc", "outcome"))
-JOURNAL_ENTRIES = Feed("journal_entries", EntryRow, ("period", "document", "account"))
+JOURNAL_ENTRIES = Feed("journal_entries", EntryRow, ("period", "document", "account", "kind", "dimension"))
 
 
 @dataclass(frozen=True, slots=True)

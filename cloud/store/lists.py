@@ -113,7 +113,7 @@ class AccountRow:
     number: str
     name_zh: str
     name_en: str
-    role: str
+    role: str | None
     is_control: bool
     debit: int
     credit: int

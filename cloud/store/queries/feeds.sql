@@ -65,26 +65,53 @@ SELECT w.xid::text, o.lane, o.batch_no, o.row_no, o.movement_id, o.recorded_at, 
  ORDER BY w.xid {way}, w.lane {way}, w.batch_no {way}, o.row_no {way} LIMIT %(limit)s
 
 -- journal_entries --
--- A window's journal entries after a place; their lines come by `lines`.
+-- A window's journal entries after a place, with what their documents say; their lines come by `lines`. An account
+-- stands for those below it, too; a dimension for every set that names all of its values.
+WITH RECURSIVE below AS (
+    SELECT account_id FROM accounts WHERE company_id = %(company)s AND number = %(account)s
+     UNION
+    SELECT a.account_id FROM below b JOIN accounts a ON a.company_id = %(company)s AND a.parent_id = b.account_id),
+named AS (
+    SELECT s.dimension_id FROM dimension_sets s
+     WHERE s.company_id = %(company)s
+       AND (s.code = %(dimension)s OR NOT EXISTS (
+            SELECT FROM string_to_table(%(dimension)s::text, ';') wanted (part)
+             WHERE NOT EXISTS (
+                   SELECT FROM dimension_set_values v
+                     JOIN dimension_types t ON t.company_id = v.company_id AND t.type_id = v.type_id
+                     JOIN dimension_values d ON d.company_id = v.company_id AND d.value_id = v.value_id
+                    WHERE v.company_id = s.company_id AND v.dimension_id = s.dimension_id
+                      AND t.code || '=' || d.code = wanted.part)))
+       AND %(dimension)s::text IS NOT NULL)
 SELECT w.xid::text, e.lane, e.batch_no, e.row_no, e.source_id, e.step, e.origin, e.kind, e.posting_date,
-       e.period_id, e.tags, e.corrects, e.document, e.recorded_at
+       e.period_id, e.tags, e.corrects, e.document, e.recorded_at, d.narration, d.recorded_by, p.code AS party,
+       n.word || '-' || n.number AS voucher
   FROM unnest(%(xids)s::xid8[], %(lanes)s::smallint[], %(numbers)s::bigint[]) w (xid, lane, batch_no)
   JOIN journal_entries e ON e.company_id = %(company)s AND e.lane = w.lane AND e.batch_no = w.batch_no
                         AND e.recorded_at BETWEEN %(first)s AND %(last)s
+  LEFT JOIN ledger_documents d ON d.company_id = e.company_id AND d.document_id = e.source_id AND e.origin <> 1
+  LEFT JOIN parties p ON p.company_id = d.company_id AND p.party_id = d.party_id
+  LEFT JOIN voucher_numbers n ON n.company_id = e.company_id AND n.source_id = e.source_id AND n.step = e.step
  WHERE (w.xid, w.lane, w.batch_no, e.row_no)
        {beyond} (%(xid)s::xid8, %(lane)s::smallint, %(batch_no)s::bigint, %(row_no)s::integer)
    AND (%(period)s::integer IS NULL OR e.period_id = %(period)s)
    AND (%(document)s::text IS NULL OR e.document = %(document)s)
-   AND (%(account)s::text IS NULL OR EXISTS (
-            SELECT FROM journal_lines l JOIN accounts a USING (company_id, account_id)
+   AND (%(kind)s::smallint IS NULL OR e.kind = %(kind)s)
+   AND (coalesce(%(account)s::text, %(dimension)s::text) IS NULL OR EXISTS (
+            SELECT FROM journal_lines l
              WHERE l.company_id = e.company_id AND l.source_id = e.source_id AND l.step = e.step
-               AND a.number = %(account)s))
+               AND (%(account)s::text IS NULL OR l.account_id IN (SELECT account_id FROM below))
+               AND (%(dimension)s::text IS NULL OR l.dimension_id IN (SELECT dimension_id FROM named))))
  ORDER BY w.xid {way}, w.lane {way}, w.batch_no {way}, e.row_no {way} LIMIT %(limit)s
 
 -- lines --
 -- All lines of some entries, in the order in which accountants read them.
-SELECT l.source_id, l.step, l.line_no, a.number, a.name_zh, a.name_en, a.role, l.amount, l.cost_step
+SELECT l.source_id, l.step, l.line_no, l.account_id, a.number, a.name_zh, a.name_en, a.role, a.has_items, l.amount,
+       l.cost_step, l.dimension_id, d.code AS dimension, c.code AS currency, c.minor_digits AS currency_digits,
+       l.currency_amount, l.open_item
   FROM unnest(%(sources)s::uuid[], %(steps)s::smallint[]) w (source_id, step)
   JOIN journal_lines l ON l.company_id = %(company)s AND l.source_id = w.source_id AND l.step = w.step
   JOIN accounts a ON a.company_id = l.company_id AND a.account_id = l.account_id
+  LEFT JOIN dimension_sets d ON d.company_id = l.company_id AND d.dimension_id = l.dimension_id
+  LEFT JOIN currencies c ON c.currency = l.currency
  ORDER BY l.source_id, l.step, l.line_no

@@ -58,9 +58,13 @@ SELECT movement_id FROM movements WHERE company_id = %(company)s AND corrects = 
 -- entries --
 -- The journal entries of a movement, then those that adjust it.
 SELECT b.xid::text, e.lane, e.batch_no, e.row_no, e.source_id, e.step, e.origin, e.kind, e.posting_date,
-       e.period_id, e.tags, e.corrects, e.document, e.recorded_at
+       e.period_id, e.tags, e.corrects, e.document, e.recorded_at, v.word || '-' || v.number AS voucher,
+       d.narration, d.recorded_by, p.code AS party
   FROM journal_entries e
   JOIN batches b ON b.company_id = e.company_id AND b.lane = e.lane AND b.batch_no = e.batch_no
+  LEFT JOIN voucher_numbers v ON v.company_id = e.company_id AND v.source_id = e.source_id AND v.step = e.step
+  LEFT JOIN ledger_documents d ON d.company_id = e.company_id AND d.document_id = e.source_id AND e.origin <> 1
+  LEFT JOIN parties p ON p.company_id = d.company_id AND p.party_id = d.party_id
  WHERE e.company_id = %(company)s AND (e.source_id = %(id)s OR e.corrects = %(id)s)
  ORDER BY e.source_id <> %(id)s, e.recorded_at, e.source_id, e.step LIMIT %(limit)s
 
