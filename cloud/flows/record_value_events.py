@@ -6,14 +6,15 @@ dearer, what is gone adds to what it went to. At standard cost all of it is purc
 
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psycopg
 
 from cloud.domain.batch import Batch
 from cloud.domain.costing.allocation import Basis, CannotShare, Target, share_by
+from cloud.domain.currency import digits_of
 from cloud.domain.movement import Kind
-from cloud.domain.rounding import round_ratio
+from cloud.domain.rounding import minor_unit, round_ratio
 from cloud.flows.answer_once import Answered, CannotRecord, Event, Request, answer_once, book_rows
 from cloud.store import valuation
 from cloud.store.valuation import Receipt
@@ -79,8 +80,11 @@ def correct_prices(
             if correction.receipt in seen:
                 raise CannotRecord("the receipt stands here twice", number, "receipt")
             seen.add(correction.receipt)
-            if difference := _difference(correction, receipt, number):
-                events.append(_at(receipt, Kind.PRICE_CORRECTION, difference, paper, correction.reason))
+            difference = _difference(correction, receipt, number)
+            told = _currency_difference(correction, receipt)
+            if difference or told:
+                event = _at(receipt, Kind.PRICE_CORRECTION, difference, paper, correction.reason)
+                events.append(replace(event, currency=receipt.currency if told else 0, currency_amount=told))
         return book_rows(cursor, batch, request.key, events=events) if events else []
 
     return answer_once(connection, company_id, request, work)
@@ -163,7 +167,7 @@ def _difference(correction: PriceCorrection, receipt: Receipt, row: int) -> int:
     if correction.rate_nano is not None and correction.rate_nano != receipt.rate_nano:
         raise CannotRecord(
             f"the receipt's rate was {receipt.rate_nano} × 10⁻⁹, the invoice's is {correction.rate_nano}: a difference"
-            " by rate is an exchange gain or loss, never a cost of goods, and is not booked here",
+            " by rate is an exchange gain or loss, never a cost of goods: it comes with the supplier invoice",
             row,
             "rate",
         )
@@ -180,6 +184,21 @@ def _difference(correction: PriceCorrection, receipt: Receipt, row: int) -> int:
         )
     assert correction.price_micro is not None  # noqa: S101  one of the two is there
     return _value(correction.price_micro, receipt) - _worth(receipt)
+
+
+def _currency_difference(correction: PriceCorrection, receipt: Receipt) -> int:
+    """What a price changes in minor units of the receipt's currency; 0 where that is the company's own.
+
+    An amount in the company's currency says nothing of what the supplier is owed in another.
+    """
+    if receipt.currency == 0 or receipt.price_micro is None or correction.price_micro is None:
+        return 0
+    before = _in_currency(receipt.price_micro, receipt) + receipt.corrected_currency
+    return _in_currency(correction.price_micro, receipt) - before
+
+
+def _in_currency(price_micro: int, receipt: Receipt) -> int:
+    return round_ratio(price_micro * receipt.qty_micro, 10**6 * minor_unit(digits_of(receipt.currency)))
 
 
 def _at(receipt: Receipt, kind: Kind, value_micro: int, paper: Paper, reason: str) -> Event:

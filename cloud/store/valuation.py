@@ -26,6 +26,8 @@ class Receipt:
     booked_micro     what its pool took it at, 10⁻⁶ currency
     corrected_micro  what price corrections have added so far
     taken_back       another movement corrects it
+    currency         ISO 4217 number of the price's currency, 0 the company's own
+    corrected_currency  what price corrections have added so far in its minor units
     """
 
     movement_id: uuid.UUID
@@ -41,6 +43,8 @@ class Receipt:
     weight_mg: int | None
     volume_mm3: int | None
     taken_back: bool
+    currency: int = 0
+    corrected_currency: int = 0
 
 
 @dataclass(frozen=True, slots=True)

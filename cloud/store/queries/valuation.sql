@@ -13,7 +13,11 @@ SELECT m.movement_id, m.kind, m.item_id, i.code, m.qty_micro, m.price_micro, m.r
                   WHERE v.company_id = m.company_id AND v.original_id = m.movement_id AND v.kind = 30), 0)::bigint,
        i.weight_mg, i.volume_mm3,
        EXISTS (SELECT 1 FROM movements c WHERE c.company_id = m.company_id AND c.item_id = m.item_id
-                  AND c.corrects = m.movement_id AND c.movement_id <> m.movement_id)
+                  AND c.corrects = m.movement_id AND c.movement_id <> m.movement_id),
+       m.currency,
+       coalesce((SELECT sum(v.currency_amount) FROM value_events v
+                  WHERE v.company_id = m.company_id AND v.original_id = m.movement_id AND v.kind = 30
+                    AND v.currency = m.currency), 0)::bigint
   FROM movements m JOIN items i USING (company_id, item_id)
  WHERE m.company_id = %(company)s AND m.movement_id = ANY(%(ids)s::uuid[])
 
