@@ -125,10 +125,25 @@ class Warehouse:
         rows = self.fetch("SELECT o.name FROM observations JOIN outcomes o USING (outcome) ORDER BY epoch, seq")
         return [row[0] for row in rows]
 
+    def close(self, period_id: int, state: str = "locked") -> None:
+        """Bring every period up to this one (yyyymm) to a state, each as the books allow it."""
+        close_periods(self.owner, self.company_id, period_id, state)
+
     def check(self) -> None:
         """Every promise holds."""
         wrong = [check for check in verify(self.owner) if not check.holds]
         assert not wrong, wrong
+
+
+def close_periods(owner: psycopg.Connection, company_id: int, period_id: int, state: str = "locked") -> None:
+    """Bring every period up to this one (yyyymm) to a state: soft-closed, and on to locked where asked."""
+    for step in ("soft_closed", *(["locked"] if state == "locked" else [])):
+        owner.execute(
+            "SELECT change_period(company_id, period_id, %s, 'test', '') FROM (SELECT * FROM periods"
+            " WHERE company_id = %s AND period_id <= %s ORDER BY period_id) p"
+            " WHERE state <> 'locked' AND state <> %s",
+            [step, company_id, period_id, step],
+        )
 
 
 def make_warehouse(owner: psycopg.Connection, ingest: psycopg.Connection) -> Warehouse:

@@ -92,12 +92,16 @@ def set_up_company(connection: psycopg.Connection, settings: CompanySettings, to
 def ensure_periods(connection: psycopg.Connection, company_id: int, first: date, last: date) -> None:
     """Months so that the calendar covers first … last without a gap; those that are there keep their state.
 
-    Raises WrongDescription when that would be more than 200 years.
+    Raises WrongDescription when that would be more than 200 years, or months before one that is closed.
     """
     span = master.period_span(connection, company_id)
     if span is not None:
         if span[0] <= first and last <= span[1]:
             return
+        if first < span[0] and master.is_begun(connection, company_id):
+            raise WrongDescription(
+                f"the calendar begins on {span[0]} and its first period is closed: none can come before it"
+            )
         first, last = min(first, span[0]), max(last, span[1])
     months = (last.year - first.year) * 12 + last.month - first.month + 1
     if not 1 <= months <= MONTHS_MAX:

@@ -143,6 +143,11 @@ def period_span(connection: psycopg.Connection, company_id: int) -> tuple[date, 
     return row[0], row[1]
 
 
+def is_begun(connection: psycopg.Connection, company_id: int) -> bool:
+    """Whether the calendar's first period is closed, so that none can come before it."""
+    return bool(connection.execute(statement("master", "is_begun"), {"company": company_id}).fetchone())
+
+
 def add_periods(connection: psycopg.Connection, company_id: int, months: Sequence[Month]) -> None:
     """Months that are not there yet, open."""
     connection.execute(

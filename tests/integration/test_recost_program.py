@@ -209,7 +209,7 @@ def test_a_period_is_settled_by_the_verb(warehouse: Warehouse, service_dsn: str)
     refused = program(service_dsn, "settle", "demo", "--period", "2026-09")
     _, err = refused.communicate(timeout=WAIT_S)
     assert (refused.returncode, "expected it to be soft-closed, got open" in err) == (2, True)
-    warehouse.owner.execute("UPDATE periods SET state = 'soft_closed' WHERE period_id = 202609")
+    warehouse.close(202609, "soft_closed")
     done = program(service_dsn, "settle", "demo", "--period", "2026-09")
     out, err = done.communicate(timeout=WAIT_S)
     assert done.returncode == 0, err

@@ -195,7 +195,7 @@ def test_a_manual_line_on_a_control_account_is_refused(doors: Doors, role: str, 
 def test_an_entry_where_no_period_takes_it_is_refused(
     doors: Doors, role: str, day: str, period: int, why: str
 ) -> None:
-    doors.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id = 202608")
+    doors.warehouse.close(202608)
     connection = doors.roles[role]
     refused(
         connection, "TG005", f"posting date {day} lies in a period that is {why}",

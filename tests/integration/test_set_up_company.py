@@ -19,6 +19,7 @@ from cloud.flows.set_up_company import CompanyDescription, apply_description, en
 from cloud.store import master
 from cloud.store.master import CannotChange, UnknownCode
 from tests.conftest import Database
+from tests.makers import close_periods
 
 CN = CompanySettings("cn-1", "一号公司", "CNY", "Asia/Shanghai", "ASBE")
 TODAY = date(2026, 11, 22)
@@ -169,14 +170,24 @@ def test_a_description_that_names_what_is_not_there_leaves_nothing_behind(
 
 def test_the_calendar_grows_without_gaps_and_keeps_locks(connection: psycopg.Connection) -> None:
     company_id = set_up_company(connection, CN, TODAY)
-    connection.execute("UPDATE periods SET state = 'locked' WHERE period_id = 202411")
     ensure_periods(connection, company_id, date(2024, 2, 29), date(2024, 2, 29))
+    close_periods(connection, company_id, 202402)
     months = connection.execute("SELECT period_id, state FROM periods ORDER BY period_id").fetchall()
     assert [m[0] for m in months[:11]] == [*range(202402, 202413)]
     assert len(months) == 49 + 9
-    assert {m for m, state in months if state == "locked"} == {202411}
+    ensure_periods(connection, company_id, TODAY, date(2031, 1, 1))
+    months = connection.execute("SELECT period_id, state FROM periods ORDER BY period_id").fetchall()
+    assert months[-1][0] == 203101
+    assert {m for m, state in months if state == "locked"} == {202402}
     with pytest.raises(WrongDescription, match="calendar of 1 … 2400 months"):
-        ensure_periods(connection, company_id, date(1, 1, 1), date(1, 1, 1))
+        ensure_periods(connection, company_id, TODAY, date(9999, 1, 1))
+
+
+def test_no_month_comes_before_one_that_is_closed(connection: psycopg.Connection) -> None:
+    company_id = set_up_company(connection, CN, TODAY)
+    close_periods(connection, company_id, 202411, "soft_closed")
+    with pytest.raises(WrongDescription, match="begins on 2024-11-01 and its first period is closed"):
+        ensure_periods(connection, company_id, date(2024, 10, 31), TODAY)
 
 
 # ── Items, tags, expectations ───────────────────────────────────────────────────────────────────────

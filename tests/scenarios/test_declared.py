@@ -157,21 +157,25 @@ def test_more_than_the_books_can_count_is_refused_and_never_wrapped(warehouse: W
 
 
 def test_what_happened_in_a_locked_period_is_booked_behind_it(warehouse: Warehouse) -> None:
-    warehouse.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id <= 202608")
+    warehouse.close(202608)
     declare(warehouse, "k-1", receipt(warehouse, 10, 4_000_000, -30 * 24 * HOUR_S))
     assert warehouse.fetch("SELECT posting_date::text, period_id, tags & 1 FROM journal_entries") == [
         ("2026-09-01", 202609, 1)
     ]
 
 
-def test_a_soft_closed_period_takes_what_happened_in_it(warehouse: Warehouse) -> None:
-    warehouse.owner.execute("UPDATE periods SET state = 'soft_closed' WHERE period_id = 202608")
-    declare(warehouse, "k-1", receipt(warehouse, 10, 4_000_000, -30 * 24 * HOUR_S))
-    assert warehouse.fetch("SELECT period_id, tags & 1 FROM journal_entries") == [(202608, 0)]
+@pytest.mark.parametrize(("may", "posted"), [(True, (202608, 0)), (False, (202609, 1))])
+def test_a_soft_closed_period_takes_what_those_declare_who_may_post_there(
+    warehouse: Warehouse, may: bool, posted: tuple[int, int]
+) -> None:
+    warehouse.close(202608, "soft_closed")
+    row = receipt(warehouse, 10, 4_000_000, -30 * 24 * HOUR_S)
+    declare_movements(warehouse.ingest, warehouse.company_id, [row], "k-1", b"1" * 32, posts_soft_closed=may)
+    assert warehouse.fetch("SELECT period_id, tags & 1 FROM journal_entries") == [posted]
 
 
 def test_a_company_without_an_open_period_books_nothing_and_says_so(warehouse: Warehouse) -> None:
-    warehouse.owner.execute("UPDATE periods SET state = 'locked'")
+    warehouse.close(999912)
     with pytest.raises(CannotBook, match="row 0: every period is locked: open one"):
         declare(warehouse, "k-1", receipt(warehouse, 10, 4_000_000))
     warehouse.log.passage(warehouse.tag(1), "in")
@@ -189,7 +193,7 @@ def test_a_shortage_is_corrected_on_its_own_day_while_that_is_not_locked(warehou
     declare(warehouse, "known", receipt(warehouse, 1, 4_000_000, august))
     declare(warehouse, "short", row(warehouse, Kind.SALES_SHIPMENT, "STORE", "CUSTOMER", 21, august + 60))
     declare(warehouse, "first", receipt(warehouse, 10, 5_000_000, september))
-    warehouse.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id <= 202608")
+    warehouse.close(202608)
     declare(warehouse, "second", receipt(warehouse, 10, 6_000_000, september + 60))
     dates = warehouse.fetch(
         "SELECT posting_date::text, value FROM cost_entries WHERE step >= 2 ORDER BY posting_date"

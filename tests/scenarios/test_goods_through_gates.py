@@ -287,7 +287,7 @@ def test_what_happened_months_ago_goes_to_clarification(warehouse: Warehouse) ->
 
 def test_a_late_event_is_posted_behind_a_locked_period_and_says_so(warehouse: Warehouse) -> None:
     tag = warehouse.tag(1)
-    warehouse.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id <= 202608")
+    warehouse.close(202608)
     warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="4.00")
     warehouse.log.passage(tag, "in", -25 * 86_400)  # 27 August
     warehouse.record(warehouse.log.message())
@@ -317,7 +317,7 @@ def test_an_adjustment_of_a_locked_month_is_posted_behind_the_lock_and_says_so(w
     warehouse.log.passage(known, "out", august + 60)
     warehouse.log.passage(sold, "out", august + 120)
     warehouse.record(warehouse.log.message())
-    warehouse.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id <= 202608")
+    warehouse.close(202608)
     warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="5.00", epc=late)
     warehouse.log.passage(late, "in", 180)
     warehouse.record(warehouse.log.message(4))

@@ -20,9 +20,8 @@ def periodic(warehouse: Warehouse) -> Warehouse:
 
 
 def state(warehouse: Warehouse, period: int, state: str) -> None:
-    """Of the period; a lock is one of all that went before."""
-    query = "UPDATE periods SET state = %(state)s WHERE period_id = %(id)s OR (period_id < %(id)s AND %(all)s)"
-    warehouse.owner.execute(query, {"state": state, "id": period, "all": state == "locked"})
+    """Of the period and all that went before."""
+    warehouse.close(period, state)
 
 
 def settle(warehouse: Warehouse, period: int) -> None:

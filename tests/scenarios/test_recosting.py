@@ -248,7 +248,7 @@ def test_what_happened_in_a_locked_period_is_corrected_behind_it_and_says_so(war
     is, the correction stands on the first of September, tagged late, and September's sale on its own day."""
     august, september = -30 * 86_400, 0
     arrive(warehouse, [buy(1, 30, 5, august), sell(2, 10, august + 60), sell(3, 10, september)])
-    warehouse.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id <= 202608")
+    warehouse.close(202608)
     arrive(warehouse, [buy(4, 30, 4, august - 60)])
     at_rest(warehouse)
     assert warehouse.fetch("SELECT posting_date::text, value FROM cost_entries WHERE step >= 2 ORDER BY 1") == [
@@ -516,7 +516,7 @@ def test_work_orders_in_settled_periods_end_in_the_same_books(
     arrive(perfect, [over_two_months(event) for event in sorted(events, key=lambda e: e.at_s)])
     at_rest(perfect)
     for one in (perfect, other):
-        one.owner.execute("UPDATE periods SET state = 'soft_closed' WHERE period_id <= %s", [SEPTEMBER])
+        one.close(SEPTEMBER, "soft_closed")
     for part in batches(random_, events):
         arrive(other, [over_two_months(event) for event in part])
         before = Unchanged(other)

@@ -354,7 +354,7 @@ def test_a_method_changes_at_the_beginning_of_an_open_period_or_not_at_all(wareh
         changed(warehouse, "BOLT", Method.MOVING_AVERAGE, date(2026, 9, 2))
     with pytest.raises(CannotRecord, match="has not begun"):
         changed(warehouse, "BOLT", Method.MOVING_AVERAGE, date(2027, 3, 1))
-    warehouse.owner.execute("UPDATE periods SET state = 'locked' WHERE period_id <= 202609")
+    warehouse.close(202609)
     with pytest.raises(CannotRecord, match="is locked"):
         changed(warehouse, "BOLT", Method.MOVING_AVERAGE)
     assert events(warehouse) == []

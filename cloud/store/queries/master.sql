@@ -32,6 +32,10 @@ INSERT INTO posting_rules (company_id, kind, item_class, debit_role, credit_role
 SELECT %(company)s, * FROM unnest(%(kind)s::smallint[], %(item_class)s::text[], %(debit_role)s::text[],
                                   %(credit_role)s::text[], %(priority)s::integer[])
 
+-- is_begun --
+-- Whether the first period is closed.
+SELECT 1 FROM periods WHERE company_id = %(company)s AND state <> 'open' LIMIT 1
+
 -- period_span --
 -- First and last day of the company's calendar; no row's days where it has none.
 SELECT min(first_day), max(last_day) FROM periods WHERE company_id = %(company)s
