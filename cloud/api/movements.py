@@ -108,6 +108,11 @@ class MovementOut(BaseModel):
     """A movement. `tags` say what a reader should know of it: late, clock, uncosted."""
 
     id: UUID
+    serial: str = Field(
+        examples=["3-118-1"],
+        description="流水号: lane, batch and row of its record; unique in the company, given at once, never changed. "
+        "`log` is the number that a gateway gave it.",
+    )
     kind: KindName
     item: str | None
     quantity: Quantity
@@ -182,6 +187,7 @@ def show_movement(row: MovementRow) -> MovementOut:
     """A movement as the API shows it."""
     return MovementOut(
         id=row.movement_id,
+        serial=f"{row.lane}-{row.batch_no}-{row.row_no}",
         kind=Kind(row.kind),
         item=row.item,
         quantity=micro_text(row.qty_micro),

@@ -11,10 +11,10 @@ from types import ModuleType
 import psycopg
 
 from cloud import settings
-from cloud.bookkeeping import rates
+from cloud.bookkeeping import rates, vouchers
 
 # Each has add_commands(verbs); a command's `work(dsn, arguments)` returns the exit status.
-MODULES: tuple[ModuleType, ...] = (rates,)
+MODULES: tuple[ModuleType, ...] = (rates, vouchers)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,7 +1,8 @@
 """The re-costing job: hears of commits, sweeps all the same, and brings marked pools to rest, one component a time.
 
 A component is re-costed at most once a minute: late events are the normal case with many gateways, and each is
-correct at once as far as it can be. Jobs beside each other share the work by company.
+correct at once as far as it can be. Jobs beside each other share the work by company. Each sweep also gives voucher
+numbers to what was recorded since the one before.
 """
 
 import json
@@ -14,6 +15,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
+from cloud.flows.number_vouchers import number_all
 from cloud.flows.recost import SNAPSHOT_EVERY, Found, recost_company
 from cloud.flows.snapshot import keep_snapshots
 from cloud.store import recosting
@@ -62,11 +64,12 @@ class RecostingJob:
                 retry_s = min(2 * retry_s, RETRY_S[1])
 
     def once(self) -> int:
-        """Bring everything to rest that waits; how many components stay marked. Raises psycopg.Error."""
+        """Bring everything to rest that waits, and number it; how many components stay marked. Raises psycopg.Error."""
         with self._connect() as connection:
             failed = 0
             for company_id in _companies(connection):
                 failed += self._recost(connection, company_id, rest=False)
+            self.counters["numbered"] += number_all(connection)
             return failed
 
     def _connect(self) -> psycopg.Connection:
@@ -80,6 +83,7 @@ class RecostingJob:
                 self._heard |= set(_companies(connection))
                 sweep_at_s = now_s + SWEEP_S
                 self._keep_snapshots(connection)
+                self.counters["numbered"] += number_all(connection)
                 self.counters["swept"] += 1
             for company_id in sorted(self._heard):
                 if self.stop.is_set():

@@ -8,6 +8,7 @@ each kind of question, with its statements in queries/verify_<room>.sql:
     stock        promise 2: quantities, pools, turnovers, the ledger
     append_only  promise 3: what the database itself refuses
     chains       promise 3: the lanes' hash chains
+    vouchers     promise 3: voucher numbers
     periods      promise 4
     trace        promise 5: what each line, cost and document stands on
     replay       promise 6
@@ -23,10 +24,14 @@ from cloud.flows.verify.periods import check_periods
 from cloud.flows.verify.replay import check_replay
 from cloud.flows.verify.stock import check_stock
 from cloud.flows.verify.trace import check_trace
+from cloud.flows.verify.vouchers import check_vouchers
 
 __all__ = ["APPEND_ONLY", "HASHED", "PROMISES", "Check", "verify"]
 
-_ROOMS = (check_logs, check_stock, check_append_only, check_chains, check_periods, check_trace, check_replay)
+_ROOMS = (
+    check_logs, check_stock, check_append_only, check_chains, check_vouchers, check_periods, check_trace,
+    check_replay,
+)  # fmt: skip
 
 
 def verify(connection: psycopg.Connection) -> list[Check]:

@@ -264,7 +264,8 @@ CREATE FUNCTION number_vouchers(company integer, period integer DEFAULT NULL, fi
 RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 DECLARE
-    from_xid xid8; upto xid8; words text; span record; among text; given bigint := 0;
+    from_xid xid8; upto xid8; words text; among text; given bigint := 0;
+    first_at timestamptz; last_at timestamptz; first_day date; last_day date;
 BEGIN
     IF period IS NOT NULL AND NOT EXISTS (SELECT FROM periods p WHERE p.company_id = company AND p.period_id = period) THEN
         RAISE EXCEPTION 'there is no period %', period USING ERRCODE = 'TG005';
@@ -278,19 +279,19 @@ BEGIN
     SELECT pg_snapshot_xmin(pg_current_snapshot()), c.voucher_words INTO upto, words
       FROM companies c WHERE c.company_id = company;
     IF finally THEN
-        SELECT p.first_day, p.last_day INTO span FROM periods p
+        SELECT p.first_day, p.last_day INTO first_day, last_day FROM periods p
          WHERE p.company_id = company AND p.period_id = period;
-        among := 'e.posting_date BETWEEN $5 AND $6 AND NOT EXISTS (SELECT FROM voucher_numbers v
+        among := 'e.posting_date BETWEEN $7 AND $8 AND NOT EXISTS (SELECT FROM voucher_numbers v
                     WHERE v.company_id = $1 AND v.source_id = e.source_id AND v.step = e.step)';
     ELSE
         -- Blocks of entries are found by when they were recorded, which every row of a batch shares.
-        SELECT min(b.recorded_at) AS first_day, max(b.recorded_at) AS last_day INTO span FROM batches b
+        SELECT min(b.recorded_at), max(b.recorded_at) INTO first_at, last_at FROM batches b
          WHERE b.company_id = company AND b.xid >= from_xid AND b.xid < upto;
         among := 'e.recorded_at BETWEEN $5 AND $6 AND e.xid < $4
                   AND e.xid >= greatest($3, (SELECT m.xid FROM voucher_marks m
                                               WHERE m.company_id = $1 AND m.period_id = e.period_id))';
     END IF;
-    IF span.first_day IS NOT NULL THEN
+    IF finally OR first_at IS NOT NULL THEN
         -- By EXECUTE, so that it is planned for the number of entries at hand.
         EXECUTE 'WITH fresh AS MATERIALIZED (
                      SELECT e.period_id, e.xid, e.lane, e.batch_no, e.row_no, e.source_id, e.step
@@ -316,7 +317,7 @@ BEGIN
                                                       ORDER BY w.xid, w.lane, w.batch_no, w.row_no, w.source_id, w.step),
                         w.source_id, w.step
                    FROM worded w JOIN last l USING (period_id, word)'
-          USING company, period, from_xid, upto, span.first_day, span.last_day;
+          USING company, period, from_xid, upto, first_at, last_at, first_day, last_day;
         GET DIAGNOSTICS given = ROW_COUNT;
     END IF;
     IF NOT finally THEN

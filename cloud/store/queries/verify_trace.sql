@@ -24,13 +24,15 @@ SELECT count(*) FROM (
  WHERE coalesce(e.posted, 0) <> coalesce(l.amount, 0)
 
 -- lost_sources --
--- Promise 5: entries, costs and allowances without their movement or value event, movements of a lot that is not
+-- Promise 5: entries, costs and allowances without their movement, value event or document, movements of a lot that is not
 -- their item's, gate movements without their observation, movements
 -- of items or places that do not exist, lines without their entry or account, costs and layers without their
 -- pool.
 SELECT (SELECT count(*) FROM journal_entries e WHERE NOT EXISTS (
             SELECT 1 FROM movements m WHERE m.company_id = e.company_id AND m.movement_id = e.source_id)
             AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = e.company_id AND v.event_id = e.source_id)
+            AND NOT (e.origin <> 1 AND EXISTS (
+                SELECT 1 FROM ledger_documents d WHERE d.company_id = e.company_id AND d.document_id = e.source_id))
             AND NOT (e.kind = 38 AND EXISTS (  -- a re-costing's entry carries what several movements cost after all
                 SELECT 1 FROM cost_entries c WHERE c.company_id = e.company_id AND c.journal_id = e.source_id
                  UNION ALL
