@@ -167,7 +167,10 @@ def declare(body: MovementsIn, change: MovementChange) -> MovementsOut:
         rows = _resolve(connection, change.company_id, body.movements, time.time_ns() // 1000)
     try:
         with change.pool.connection() as connection:
-            answer = declare_movements(connection, change.company_id, rows, change.key, _digest(body))
+            answer = declare_movements(
+                connection, change.company_id, rows, change.key, _digest(body),
+                posts_soft_closed=change.caller.posts_soft_closed,
+            )  # fmt: skip
     except RequestConflict:
         raise Problem(
             409, "key-used-before", f"the Idempotency-Key {change.key!r} was used with another payload"

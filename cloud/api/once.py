@@ -60,7 +60,7 @@ class Change:
         """The request as a flow takes it."""
         text = msgspec.json.encode([noun, *path, as_said(body)], order="deterministic")
         by = f"{self.caller.person_name} ({self.caller.key_id})"
-        return Request(self.key, hashlib.sha256(text).digest(), by)
+        return Request(self.key, hashlib.sha256(text).digest(), by, self.caller.posts_soft_closed)
 
     def told(self, ids: Sequence[str], replayed: bool) -> list[UUID]:
         """The answer's ids; its header says when they were given before."""

@@ -51,13 +51,14 @@ class Company:
 
 @dataclass(frozen=True, slots=True)
 class Caller:
-    """Who an API key speaks for, and what it may."""
+    """Who an API key speaks for, and what it may. posts_soft_closed: into periods that only some roles may post in."""
 
     key_id: str
     person_id: int
     person_name: str
     scopes: frozenset[Scope]
     company: Company
+    posts_soft_closed: bool = False
 
     def may(self, *scopes: Scope) -> bool:
         """Whether the key holds all of these."""

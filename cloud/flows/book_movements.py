@@ -18,6 +18,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from cloud.domain.batch import Batch
+from cloud.domain.ledger.drafts import drafts
 from cloud.domain.ledger.periods import NoOpenPeriod
 from cloud.domain.movement import MovementColumns, Tag
 from cloud.domain.value_event import ValueEventColumns
@@ -32,6 +33,7 @@ from cloud.store.costs import (
     write_pools,
     write_value_events,
 )
+from cloud.store.drafts import write_drafts
 from cloud.store.goods import add_balances, write_movements
 from cloud.store.journal import hold_calendar, write_entries
 from cloud.store.pool_state import settled_periods
@@ -108,6 +110,7 @@ def _write_goods(cursor: Cursor, booking: Booking) -> None:
     if len(moves):
         batch.hashed.append(write_movements(cursor, batch, moves))
         add_balances(cursor, batch.company, moves)
+        write_drafts(cursor, batch, moves, drafts(moves, batch.company))
 
 
 def _write_events(cursor: Cursor, booking: Booking) -> None:

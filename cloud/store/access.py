@@ -66,7 +66,10 @@ def find_key(connection: psycopg.Connection, key_id: str) -> KnownKey | None:
         return None
     scopes = frozenset(Scope(scope) for scope in row["scopes"] if scope in set(Scope))
     return KnownKey(
-        bytes(row["digest"]), Caller(row["key_id"], row["person_id"], row["person_name"], scopes, _company(row))
+        bytes(row["digest"]),
+        Caller(
+            row["key_id"], row["person_id"], row["person_name"], scopes, _company(row), row["posts_soft_closed"]
+        ),
     )
 
 

@@ -170,7 +170,7 @@ def test_a_soft_closed_period_takes_what_those_declare_who_may_post_there(
 ) -> None:
     warehouse.close(202608, "soft_closed")
     row = receipt(warehouse, 10, 4_000_000, -30 * 24 * HOUR_S)
-    declare_movements(warehouse.ingest, warehouse.company_id, [row], "k-1", b"1" * 32, posts_soft_closed=may)
+    declare_movements(warehouse.owner, warehouse.company_id, [row], "k-1", b"1" * 32, posts_soft_closed=may)
     assert warehouse.fetch("SELECT period_id, tags & 1 FROM journal_entries") == [posted]
 
 

@@ -11,7 +11,8 @@ REVOKE SELECT ON people, api_keys, sessions FROM tallygate_ingest, tallygate_rea
 
 -- The batch: what is appended, column by column where a default must not be forged (xid).
 GRANT INSERT ON observations, movements, value_events, cost_entries, allowance_entries, consumption_links,
-    journal_lines, quarantine, log_losses, quarantine_resolutions TO tallygate_ingest, tallygate_api;
+    ledger_documents, journal_lines, log_losses, quarantine_resolutions, quarantine
+    TO tallygate_ingest, tallygate_api;
 GRANT INSERT (company_id, source_id, step, origin, kind, posting_date, period_id, tags, corrects, document,
               recorded_at, lane, batch_no, row_no, digest)
     ON journal_entries TO tallygate_ingest, tallygate_api;
@@ -28,6 +29,11 @@ GRANT INSERT (company_id, period_id, passed, report, recorded_by) ON close_repor
 
 -- The batch: what is derived and moves.
 GRANT INSERT, UPDATE, DELETE ON cost_layers, open_observations TO tallygate_ingest, tallygate_api;
+-- A draft waits with the shipment's own terms; only what became of it changes.
+GRANT INSERT (company_id, movement_id, party_id, document, item_id, qty_micro, price_micro, currency, rate_nano,
+              net_amount, occurred_us)
+    ON journal_drafts TO tallygate_ingest, tallygate_api;
+GRANT UPDATE (state, posted_as, changed_by) ON journal_drafts TO tallygate_api, tallygate_ingest;
 GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, item_costs, turnovers, lane_heads
     TO tallygate_ingest, tallygate_api;
 GRANT UPDATE (done_micro) ON expectations TO tallygate_ingest, tallygate_api;
@@ -49,6 +55,12 @@ GRANT INSERT ON expectations, cloud_requests TO tallygate_api;
 GRANT INSERT (company_id, currency, day, source, rate_nano, recorded_by) ON exchange_rates TO tallygate_api;
 GRANT UPDATE (open_until, note) ON expectations TO tallygate_api;
 GRANT INSERT, UPDATE ON work_orders, work_order_components, dimension_sets TO tallygate_api;
+GRANT INSERT ON dimension_set_values TO tallygate_api;
+-- Posting rules begin and end; nothing else of one ever changes.
+GRANT INSERT (company_id, kind, item_class, site_id, reason, party_class, debit_role, credit_role, priority,
+              dimension_id, made_by)
+    ON posting_rules TO tallygate_api;
+GRANT UPDATE (ended_at, ended_by) ON posting_rules TO tallygate_api;
 GRANT INSERT, UPDATE, DELETE ON allocation_rules TO tallygate_api;
 GRANT INSERT, UPDATE ON people, api_keys TO tallygate_api;
 GRANT INSERT, DELETE ON person_roles TO tallygate_api;

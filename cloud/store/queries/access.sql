@@ -1,7 +1,9 @@
 -- key --
 -- Who a key speaks for. Revoked and expired keys and keys of people who left are no keys.
 SELECT k.key_id, k.digest, k.scopes, p.person_id, p.name AS person_name,
-       c.company_id, c.code, c.name, c.currency, c.minor_digits, c.time_zone, c.profile
+       c.company_id, c.code, c.name, c.currency, c.minor_digits, c.time_zone, c.profile,
+       EXISTS (SELECT 1 FROM person_roles r
+                WHERE r.person_id = p.person_id AND r.role = ANY(c.soft_close_roles)) AS posts_soft_closed
   FROM api_keys k JOIN people p USING (person_id) JOIN companies c USING (company_id)
  WHERE k.key_id = %(key_id)s AND k.revoked_at IS NULL AND p.active
    AND (k.expires_at IS NULL OR k.expires_at > now())
