@@ -1,7 +1,10 @@
 """/v1/expectations: what a gate may expect, and so why goods move, until documents exist."""
 
+from datetime import datetime
 from typing import Annotated, Any, Literal
+from zoneinfo import ZoneInfo
 
+import psycopg
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
@@ -22,9 +25,12 @@ from cloud.api.values import (
     Text,
     parse_decimal,
 )
+from cloud.domain.access import Company
 from cloud.domain.catalog import Expectation, WrongMasterData
+from cloud.domain.currency import NANO, UnknownCurrency, foreign_number
 from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.movement import Crossing, Kind
+from cloud.flows.rates import NoRate, rate_on
 from cloud.store import lists, master
 from cloud.store.lists import ExpectationRow
 
@@ -65,7 +71,11 @@ class ExpectationIn(BaseModel):
     document: Text = ""
     price: DecimalText | None = Field(None, description="For one stock unit, in `currency`.")
     currency: str | None = Field(None, pattern=r"^[A-Z]{3}$")
-    rate: DecimalText = Field("1", description="Company currency for one unit of `currency`.")
+    rate: DecimalText | None = Field(
+        None,
+        description="Company currency for one unit of `currency`; unless said, the one that today takes of those on "
+        "record.",
+    )
     note: Text = ""
 
 
@@ -124,10 +134,10 @@ def read_expectation(number: int, caller: Reader, pool: Pool) -> ExpectationOut:
 @router.post("", response_model=ExpectationOut, status_code=201, summary="Expect goods at a gate")
 def add_expectation(body: ExpectationIn, caller: MovementWriter, pool: Pool) -> ExpectationOut:
     """The next batch of passages knows it."""
-    expectation = _read(body)
     company_id = caller.company.company_id
     try:
         with pool.connection() as connection:
+            expectation = _read(body, connection, caller.company)
             number = master.add_expectations(connection, company_id, [expectation])[0]
             row = lists.expectations(connection, company_id, -1, 1, one=number)[0]
     except master.UnknownCode as error:
@@ -135,7 +145,7 @@ def add_expectation(body: ExpectationIn, caller: MovementWriter, pool: Pool) -> 
     return _show(row)
 
 
-def _read(body: ExpectationIn) -> Expectation:
+def _read(body: ExpectationIn, connection: psycopg.Connection, company: Company) -> Expectation:
     price = None if body.price is None else parse_decimal(body.price, MICRO_DIGITS, "/price")
     try:
         return Expectation(
@@ -150,11 +160,25 @@ def _read(body: ExpectationIn) -> Expectation:
             document=body.document,
             price_micro=price,
             currency=body.currency,
-            rate_nano=parse_decimal(body.rate, RATE_DIGITS, "/rate"),
+            rate_nano=_rate(body, connection, company),
             note=body.note,
         )
     except WrongMasterData as error:
         raise wrong_value(f"/{error.column}", error.complaint) from None
+
+
+def _rate(body: ExpectationIn, connection: psycopg.Connection, company: Company) -> int:
+    if body.rate is not None:
+        return parse_decimal(body.rate, RATE_DIGITS, "/rate")
+    try:
+        if (number := foreign_number(body.currency, company.currency)) == 0:
+            return NANO
+        today = datetime.now(ZoneInfo(company.time_zone)).date()
+        return rate_on(connection, company.company_id, number, today).rate_nano
+    except UnknownCurrency as error:
+        raise wrong_value("/currency", str(error)) from None
+    except NoRate as error:
+        raise wrong_value("/rate", error.reason) from None
 
 
 def _show(row: ExpectationRow) -> ExpectationOut:

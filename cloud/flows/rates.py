@@ -7,10 +7,12 @@ is older than RATE_AGE_DAYS: a rate that nobody kept up to date must not price d
 
 from collections.abc import Iterable, Sequence
 from datetime import date, datetime
+from zoneinfo import ZoneInfo
 
 import psycopg
 
-from cloud.domain.currency import UnknownCurrency, code_of
+from cloud.domain.currency import NANO, UnknownCurrency, code_of
+from cloud.domain.moments import moment_of
 from cloud.flows.answer_once import CannotRecord
 from cloud.store import rates as store
 from cloud.store.batches import load_company
@@ -27,11 +29,11 @@ Connection = psycopg.Connection | psycopg.Cursor
 class NoRate(CannotRecord):
     """No rate of the currency is known for the day, so nothing can be priced with it."""
 
-    def __init__(self, currency: int, day: date, source: str, age_days: int) -> None:
+    def __init__(self, currency: int, day: date, source: str, age_days: int, row: int | None = None) -> None:
         code = code_of(currency)
         of = f" from {source}" if source else ""
         super().__init__(
-            f"no rate of {code}{of} is known on {day} or in the {age_days} days before it", field="rate"
+            f"no rate of {code}{of} is known on {day} or in the {age_days} days before it", row, "rate"
         )
         self.currency = code
         self.day = day
@@ -88,6 +90,21 @@ def rates_on(
     """`rate_on` for many (currency, day) in one statement; absent where no rate is known."""
     distinct = sorted(set(wanted))
     return store.on_days(connection, company_id, distinct, source, age_days, recorded) if distinct else {}
+
+
+def rates_at(connection: Connection, company_id: int, wanted: Sequence[tuple[int, int]]) -> list[int]:
+    """What rows without a rate of their own take: that of the day on which each happened in the company's time zone.
+
+    wanted  (ISO 4217 number or 0 for the company's own, µs since 1970-01-01 UTC) of each row
+    returns rate_nano of each. Raises NoRate with the number of the row.
+    """
+    zone = ZoneInfo(store.time_zone(connection, company_id))
+    days = [(currency, moment_of(us).astimezone(zone).date()) for currency, us in wanted]
+    found = rates_on(connection, company_id, [day for day in days if day[0]])
+    for number, (currency, day) in enumerate(days):
+        if currency and (currency, day) not in found:
+            raise NoRate(currency, day, "", RATE_AGE_DAYS, number)
+    return [found[day].rate_nano if day[0] else NANO for day in days]
 
 
 def _check(rate: Known, base: str, number: int) -> None:

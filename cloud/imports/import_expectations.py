@@ -1,14 +1,16 @@
 """`tallygate import expectations FILE.csv`: what gates may expect, all rows or none, once a file.
 
 Columns: gate, direction (in, out), epc or item, kind (a movement kind's name), party (a code; suppliers and
-customers that are new are added), document, price and currency, rate (company's currency per unit of
-currency; needed when they differ), quantity, open_until (ISO 8601; without a zone it is the company's), note.
-The same file content imported again changes nothing.
+customers that are new are added), document, price and currency, rate (company's currency per unit of currency;
+where they differ and none is told, the one that today takes of those on record), quantity, open_until (ISO 8601;
+without a zone it is the company's), note. The same file content imported again changes nothing.
 """
 
 import hashlib
+from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import datetime
+from functools import cache
 from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -17,15 +19,17 @@ import psycopg
 
 from cloud.domain.catalog import EXPECTED_CROSSINGS, Expectation
 from cloud.domain.company import CompanySettings
+from cloud.domain.currency import NANO, RATE_DIGITS, UnknownCurrency, number_of
 from cloud.domain.decimals import NotADecimal, parse_scaled
 from cloud.domain.movement import Crossing, Kind
+from cloud.flows.rates import NoRate, rate_on
 from cloud.imports.csv_file import BadCell, BadFile, Problem, Row, read_values
 from cloud.imports.import_items import known_company
 from cloud.store import master, requests
 
 NEEDED = ("gate", "direction", "kind", "quantity", "open_until")
 OPTIONAL = ("epc", "item", "party", "document", "price", "currency", "rate", "note")
-MICRO_DIGITS, NANO_DIGITS = 6, 9
+MICRO_DIGITS = 6
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,10 +46,10 @@ class ExpectationsImported:
 
 
 def read_expectations(
-    path: Path, settings: CompanySettings, encoding: str = "utf-8-sig"
+    path: Path, settings: CompanySettings, rate_today: Callable[[str], int], encoding: str = "utf-8-sig"
 ) -> list[tuple[Row, Expectation]]:
-    """Raises BadFile, OSError."""
-    return read_values(path, NEEDED, OPTIONAL, lambda row: _expectation(row, settings), encoding)
+    """rate_today: by currency, in 10⁻⁹, raises NoRate. Raises BadFile, OSError."""
+    return read_values(path, NEEDED, OPTIONAL, lambda row: _expectation(row, settings, rate_today), encoding)
 
 
 def import_expectations(
@@ -53,7 +57,13 @@ def import_expectations(
 ) -> ExpectationsImported:
     """Write the file's expectations in one transaction. Raises BadFile, UnknownCode, OSError, psycopg.Error."""
     company = known_company(connection, company_code)
-    rows = read_expectations(path, company.settings, encoding)
+    today = datetime.now(ZoneInfo(company.settings.time_zone)).date()
+
+    @cache
+    def rate_today(code: str) -> int:
+        return rate_on(connection, company.company_id, number_of(code), today).rate_nano
+
+    rows = read_expectations(path, company.settings, rate_today, encoding)
     digest = hashlib.sha256(path.read_bytes()).digest()
     key = f"expectations/{digest.hex()}"
     with connection.transaction():
@@ -79,10 +89,8 @@ def _unknown_codes(
     return problems
 
 
-def _expectation(row: Row, settings: CompanySettings) -> Expectation:
+def _expectation(row: Row, settings: CompanySettings, rate_today: Callable[[str], int]) -> Expectation:
     currency = row["currency"] or (settings.currency if row["price"] else None)
-    if currency not in (None, settings.currency) and not row["rate"]:
-        raise BadCell("rate", f"expected a rate from {currency} to {settings.currency}, got none")
     return Expectation(
         gate=row.needed("gate"),
         direction=_direction(row),
@@ -95,9 +103,22 @@ def _expectation(row: Row, settings: CompanySettings) -> Expectation:
         document=row["document"],
         price_micro=_number(row, "price", MICRO_DIGITS) if row["price"] else None,
         currency=currency,
-        rate_nano=_number(row, "rate", NANO_DIGITS) if row["rate"] else 10**NANO_DIGITS,
+        rate_nano=_rate(row, currency, settings, rate_today),
         note=row["note"],
     )
+
+
+def _rate(row: Row, currency: str | None, settings: CompanySettings, rate_today: Callable[[str], int]) -> int:
+    if row["rate"]:
+        return _number(row, "rate", RATE_DIGITS)
+    if currency in (None, settings.currency):
+        return NANO
+    try:
+        return rate_today(currency)
+    except UnknownCurrency as error:
+        raise BadCell("currency", str(error)) from error
+    except NoRate as error:
+        raise BadCell("rate", f"expected a rate from {currency} to {settings.currency}: {error.reason}") from error
 
 
 def _direction(row: Row) -> Crossing:

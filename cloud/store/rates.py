@@ -99,3 +99,11 @@ def rates(
         "superseded": superseded,
     }
     return [Rate(*row) for row in connection.execute(statement(NOUN, "rates"), values)]
+
+
+def time_zone(connection: Connection, company_id: int) -> str:
+    """In which a company's days begin. Raises LookupError."""
+    row = connection.execute(statement(NOUN, "time_zone"), {"company": company_id}).fetchone()
+    if row is None:
+        raise LookupError(f"no company {company_id}")
+    return str(row[0])

@@ -45,3 +45,7 @@ SELECT r.currency, r.day, r.source, r.rate_nano, r.recorded_at, r.recorded_by, r
         WHERE n.company_id = r.company_id AND n.currency = r.currency AND n.day = r.day AND n.source = r.source
           AND n.link_no > r.link_no))
  ORDER BY r.link_no LIMIT %(limit)s
+
+-- time_zone --
+-- In which a company's days begin.
+SELECT time_zone FROM companies WHERE company_id = %(company)s

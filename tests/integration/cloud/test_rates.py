@@ -11,8 +11,9 @@ import pytest
 from cloud.bookkeeping import program
 from cloud.domain.company import CompanySettings
 from cloud.domain.currency import CURRENCIES, NANO, number_of
+from cloud.domain.moments import us_of
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.rates import RATE_AGE_DAYS, NoRate, rate_on, rates_on, record_rates
+from cloud.flows.rates import RATE_AGE_DAYS, NoRate, rate_on, rates_at, rates_on, record_rates
 from cloud.flows.set_up_company import set_up_company
 from cloud.imports.csv_file import BadFile
 from cloud.imports.import_rates import import_rates
@@ -120,6 +121,19 @@ def test_many_days_are_asked_at_once(connection: psycopg.Connection, company_id:
         (JPY, DAY): 47_000_000,
     }
     assert rates_on(connection, company_id, []) == {}
+
+
+def test_rows_take_the_rate_of_their_day_in_the_companys_zone(
+    connection: psycopg.Connection, company_id: int
+) -> None:
+    """given rates of the 30th and the 31st; when goods come at 16:00 UTC on the 30th; then in Shanghai it is the 31st."""
+    know(connection, company_id, usd(7.1), usd(7.2, DAY + timedelta(days=1)))
+    after = us_of(datetime(2026, 10, 30, 16, tzinfo=UTC))
+    before = after - 1
+    rows = [(USD, before), (0, before), (USD, after)]
+    assert rates_at(connection, company_id, rows) == [7_100_000_000, NANO, 7_200_000_000]
+    with pytest.raises(NoRate, match=r"row 1, rate: no rate of KWD is known on 2026-10-31"):
+        rates_at(connection, company_id, [(USD, before), (KWD, after)])
 
 
 def test_rates_are_each_companys_own(connection: psycopg.Connection, company_id: int) -> None:

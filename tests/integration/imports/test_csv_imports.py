@@ -1,20 +1,25 @@
 """Items and expectations from CSV: every bad row is named by line and column, and nothing is half-applied."""
 
 from collections.abc import Iterator
+from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import psycopg
 import pytest
 
 from cloud.domain.company import CompanySettings, Gate, Site, Zone
+from cloud.domain.currency import number_of
 from cloud.domain.movement import Kind
 from cloud.flows.declare import Declared, declare_movements
+from cloud.flows.rates import record_rates
 from cloud.flows.set_up_company import CompanyDescription, apply_description
 from cloud.imports.csv_file import PROBLEMS_SHOWN, BadFile
 from cloud.imports.import_expectations import import_expectations
 from cloud.imports.import_items import import_items
 from cloud.store import master
+from cloud.store.rates import Known
 from tests.conftest import Database
 
 TEA, MUG = "09524000000019", "09524000000026"
@@ -240,6 +245,25 @@ def test_the_same_file_imported_again_changes_nothing(connection: psycopg.Connec
     assert (first.replayed, again.replayed) == (False, True)
     assert again.expectation_ids == first.expectation_ids
     assert connection.execute("SELECT count(*) FROM expectations").fetchall() == [(1,)]
+
+
+def test_a_foreign_price_without_a_rate_takes_the_one_of_today(
+    connection: psycopg.Connection, tmp_path: Path
+) -> None:
+    _with_tea(connection, tmp_path)
+    path = _file(tmp_path, EXPECTED_HEAD + "dock-1,in,,TEA,purchase_receipt,,PO-1,4,USD,,1,2026-11-30T18:00,\n")
+    with pytest.raises(
+        BadFile, match=r"line 2, column rate: expected a rate from USD to CNY: no rate of USD is known"
+    ):
+        import_expectations(connection, path, "cn")
+    today = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    company = master.find_company(connection, "cn")
+    assert company is not None
+    record_rates(connection, company.company_id, [Known(number_of("USD"), today, 7_123_400_000)], "Mei")
+    import_expectations(connection, path, "cn")
+    assert connection.execute("SELECT currency::text, rate_nano FROM expectations").fetchall() == [
+        ("USD", 7_123_400_000)
+    ]
 
 
 def test_bad_expectations_are_all_named_and_none_is_written(
