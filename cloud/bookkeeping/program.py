@@ -11,10 +11,10 @@ from types import ModuleType
 import psycopg
 
 from cloud import settings
-from cloud.bookkeeping import rates, vouchers
+from cloud.bookkeeping import open_items, rates, trial_balance, vouchers
 
 # Each has add_commands(verbs); a command's `work(dsn, arguments)` returns the exit status.
-MODULES: tuple[ModuleType, ...] = (rates, vouchers)
+MODULES: tuple[ModuleType, ...] = (rates, vouchers, open_items, trial_balance)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

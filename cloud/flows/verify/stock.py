@@ -26,6 +26,13 @@ def check_stock(connection: psycopg.Connection) -> Iterator[Check]:
         count, difference = one_row(connection, "verify_stock", query)
         yield Check(2, name, int(difference), f"{count} wrong" if count else "")
     yield Check(2, "entries that do not balance", one_row(connection, "verify_stock", "entries")[0])
+    count, difference = one_row(connection, "open_items", "differences")
+    yield Check(
+        2,
+        "accounts with items = their items; goods in transit and in clarification = their layers (minor units)",
+        int(difference),
+        f"{count} wrong" if count else "",
+    )
     rounding = one_row(connection, "verify_stock", "rounding")[0]
     yield Check(2, "rounding account, worked out again (minor units)", int(rounding))
 
