@@ -7,7 +7,7 @@ exception to the other, and age never has to decide between rules in force.
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from cloud.domain.ledger.charts import STOCK_ROLES
+from cloud.domain.ledger.accounts import STOCK_ROLES
 from cloud.domain.ledger.posting import POOL, PostingRule
 from cloud.domain.ledger.rules_shipped import POSTING_RULES, WITHOUT_RULE
 from cloud.domain.movement import Kind

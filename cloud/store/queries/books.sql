@@ -39,9 +39,10 @@ SELECT v.dimension_id, v.type_id, t.code
 SELECT party_id, party_class FROM parties WHERE company_id = %(company)s AND party_id = ANY(%(ids)s)
 
 -- rules --
--- The posting rules in force; a few dozen rows.
+-- The posting rules in force, a few dozen rows, in the order in which they count (cloud.domain.ledger.rules.in_order).
 SELECT kind, item_class, site_id, debit_role, credit_role, priority, reason, party_class, dimension_id
-  FROM posting_rules WHERE company_id = %(company)s AND ended_at IS NULL ORDER BY priority DESC, rule_id
+  FROM posting_rules WHERE company_id = %(company)s AND ended_at IS NULL
+ ORDER BY priority DESC, num_nonnulls(item_class, site_id, reason, party_class) DESC, rule_id
 
 -- hold_periods --
 -- Share-locked before dates are chosen, so that no lock falls between.
