@@ -14,11 +14,13 @@ from tests.benchmarks.figure import Figure
 from tests.benchmarks.histories import measure_histories
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.kernels import measure_kernels
+from tests.benchmarks.ledger import measure_ledger
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "kernels": measure_kernels,
     "histories": measure_histories,
     "ingest": measure_ingest,
+    "ledger": measure_ledger,
 }
 
 

@@ -17,7 +17,6 @@ from pathlib import Path
 import paho.mqtt.client as mqtt
 import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
-from psycopg import sql
 
 from cloud.domain.catalog import BoundTag, Expectation, Item
 from cloud.domain.company import CompanySettings, Gate, Gateway, Site, Zone
@@ -34,6 +33,7 @@ from protocols.wire.topics import GatewayAddress
 from standalone.credentials import Credentials, User
 from standalone.mosquitto import Mosquitto
 from standalone.postgres import OWNER, Postgres, find_binaries
+from tests.benchmarks.copied import copy_rate
 from tests.benchmarks.figure import Figure
 
 GATEWAYS = 8
@@ -57,7 +57,7 @@ def measure_ingest() -> list[Figure]:
         rate = house.run(payloads)
         checks = verify(house.owner)
         assert all(check.holds for check in checks), [check for check in checks if not check.holds]
-        copied = _copy_rate(house.owner, len(payloads) * MESSAGE)
+        copied = copy_rate(house.owner, COPIED, len(payloads) * MESSAGE)
         batches = house.owner.execute("SELECT avg(observed) FROM batches WHERE observed > 0").fetchone()
     mean = float(batches[0]) if batches else 0.0
     return [
@@ -243,27 +243,3 @@ def _payloads() -> list[tuple[int, bytes]]:
         )
         sent.append((gateway, wire.encode(envelope, movements)))
     return sent
-
-
-def _copy_rate(owner: psycopg.Connection, movements: int) -> float:
-    """Movements a second when the rows of all tables are only copied."""
-    seconds = 0.0
-    for table in COPIED:
-        peer = f"copy_of_{table}"
-        owner.execute(
-            sql.SQL("CREATE TABLE {} (LIKE {} INCLUDING DEFAULTS INCLUDING INDEXES)").format(
-                sql.Identifier(peer), sql.Identifier(table)
-            )
-        )
-        with owner.cursor().copy(
-            sql.SQL("COPY (SELECT * FROM {}) TO STDOUT (FORMAT BINARY)").format(sql.Identifier(table))
-        ) as out:
-            rows = b"".join(bytes(block) for block in out)
-        began = time.perf_counter()
-        with owner.cursor().copy(
-            sql.SQL("COPY {} FROM STDIN (FORMAT BINARY)").format(sql.Identifier(peer))
-        ) as back:
-            for at in range(0, len(rows), 1 << 20):
-                back.write(rows[at : at + (1 << 20)])
-        seconds += time.perf_counter() - began
-    return movements / seconds
