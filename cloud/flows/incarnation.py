@@ -35,6 +35,7 @@ def _cluster(connection: psycopg.Connection) -> str:
 
 
 def _begin(connection: psycopg.Connection, number: int, cluster: str, reason: str) -> int:
+    connection.execute(statement("ingest", "hold_incarnations"))
     connection.execute(
         statement("ingest", "add_incarnation"), {"incarnation": number, "cluster": cluster, "reason": reason}
     )

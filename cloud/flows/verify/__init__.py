@@ -8,6 +8,7 @@ each kind of question, with its statements in queries/verify_<room>.sql:
     stock        promise 2: quantities, pools, turnovers, the ledger
     append_only  promise 3: what the database itself refuses
     chains       promise 3: the lanes' hash chains
+    own_chains   promise 3: small tables that carry a chain of their own
     vouchers     promise 3: voucher numbers
     periods      promise 4
     trace        promise 5: what each line, cost and document stands on
@@ -20,17 +21,18 @@ from cloud.flows.verify.append_only import APPEND_ONLY, check_append_only
 from cloud.flows.verify.chains import HASHED, check_chains
 from cloud.flows.verify.check import PROMISES, Check
 from cloud.flows.verify.logs import check_logs
+from cloud.flows.verify.own_chains import CHAINED, check_own_chains
 from cloud.flows.verify.periods import check_periods
 from cloud.flows.verify.replay import check_replay
 from cloud.flows.verify.stock import check_stock
 from cloud.flows.verify.trace import check_trace
 from cloud.flows.verify.vouchers import check_vouchers
 
-__all__ = ["APPEND_ONLY", "HASHED", "PROMISES", "Check", "verify"]
+__all__ = ["APPEND_ONLY", "CHAINED", "HASHED", "PROMISES", "Check", "verify"]
 
 _ROOMS = (
-    check_logs, check_stock, check_append_only, check_chains, check_vouchers, check_periods, check_trace,
-    check_replay,
+    check_logs, check_stock, check_append_only, check_chains, check_own_chains, check_vouchers, check_periods,
+    check_trace, check_replay,
 )  # fmt: skip
 
 

@@ -347,16 +347,23 @@ CREATE TABLE chain_heads (
     head    bytea  NOT NULL
 );
 
--- The digest of a row: SHA-256 over the one before and the row as JSON without its digest. JSON writes times in the
--- session's zone and floats by a setting, so both are fixed here.
+-- The digest of a row: SHA-256 over the one before and the row as JSON without its digest. What is null is left out,
+-- so that rows keep their digests when a later migration adds a column that may be null.
 CREATE FUNCTION row_digest(previous bytea, content jsonb) RETURNS bytea
-LANGUAGE sql IMMUTABLE PARALLEL SAFE AS $$
-    SELECT sha256(previous || convert_to((content - 'digest')::text, 'UTF8'))
+LANGUAGE sql IMMUTABLE PARALLEL SAFE SET search_path = pg_catalog, pg_temp AS $$
+    SELECT sha256(previous || convert_to(coalesce(jsonb_object_agg(e.key, e.value), '{}')::text, 'UTF8'))
+      FROM jsonb_each(content - 'digest') e WHERE e.value <> 'null'
 $$;
+-- JSON writes times in the session's zone, floats and bytes by a setting, so all three are fixed here. Whoever inserts
+-- waits for whoever inserted before and has not committed: a chain has one end.
 CREATE FUNCTION chain_row() RETURNS trigger
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp SET TimeZone = 'UTC' SET extra_float_digits = 1 AS $$
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp
+SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
 DECLARE last chain_heads;
 BEGIN
+    IF TG_TABLE_SCHEMA <> 'public' THEN
+        RAISE EXCEPTION 'no chain for tables of schema %', TG_TABLE_SCHEMA USING ERRCODE = 'TG001';
+    END IF;
     INSERT INTO chain_heads VALUES (TG_TABLE_NAME, 0, decode(repeat('00', 32), 'hex')) ON CONFLICT DO NOTHING;
     SELECT * INTO last FROM chain_heads WHERE name = TG_TABLE_NAME FOR UPDATE;
     NEW.link_no := last.link_no + 1;
@@ -364,6 +371,20 @@ BEGIN
     UPDATE chain_heads SET link_no = NEW.link_no, head = NEW.digest WHERE name = TG_TABLE_NAME;
     RETURN NEW;
 END $$;
+-- INSERT … ON CONFLICT DO NOTHING would move the chain on without a row: refused.
+CREATE FUNCTION check_chain_end() RETURNS trigger
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
+DECLARE is_whole boolean;
+BEGIN
+    EXECUTE format('SELECT coalesce((SELECT link_no FROM chain_heads WHERE name = %L), 0) =
+                           coalesce((SELECT max(link_no) FROM %I), 0)', TG_TABLE_NAME, TG_TABLE_NAME) INTO is_whole;
+    IF NOT is_whole THEN
+        RAISE EXCEPTION 'append only: the chain of % would end without its row', TG_TABLE_NAME USING ERRCODE = 'TG001';
+    END IF;
+    RETURN NULL;
+END $$;
+-- A trigger of a service's own, on a table of its own, could move the chains on.
+REVOKE ALL ON FUNCTION chain_row(), check_chain_end() FROM PUBLIC;
 
 -- The rates that are known, by day and source; the newest row of a day and source counts.
 CREATE TABLE exchange_rates (
@@ -397,13 +418,38 @@ CREATE TABLE close_reports (
     recorded_by text        NOT NULL
 );
 
+-- Rows of before are chained as they stand, in the order in which they were recorded: what was changed earlier is not
+-- seen, what changes from here on is.
+CREATE FUNCTION chain_existing(name text, ordered_by text) RETURNS void
+LANGUAGE plpgsql SET TimeZone = 'UTC' SET extra_float_digits = 1 SET bytea_output = 'hex' AS $$
+DECLARE place tid; number bigint := 0; head bytea := decode(repeat('00', 32), 'hex');
+BEGIN
+    EXECUTE format('ALTER TABLE %I DISABLE TRIGGER append_only', name);
+    FOR place IN EXECUTE format('SELECT ctid FROM %I ORDER BY %s', name, ordered_by) LOOP
+        number := number + 1;
+        EXECUTE format('UPDATE %I t SET link_no = $1, digest = row_digest($2, to_jsonb(t) || jsonb_build_object(''link_no'', $1))
+                         WHERE ctid = $3 RETURNING digest', name) INTO head USING number, head, place;
+    END LOOP;
+    EXECUTE format('ALTER TABLE %I ENABLE TRIGGER append_only', name);
+    INSERT INTO chain_heads VALUES (name, number, head);
+END $$;
 DO $$
 DECLARE name text;
 BEGIN
     FOREACH name IN ARRAY ARRAY['exchange_rates', 'period_events', 'close_reports', 'quarantine',
                                 'quarantine_resolutions', 'log_losses', 'incarnations'] LOOP
         EXECUTE format('ALTER TABLE %I ADD COLUMN link_no bigint, ADD COLUMN digest bytea', name);
+    END LOOP;
+    PERFORM chain_existing('quarantine', 'recorded_at, company_id, quarantine_id');
+    PERFORM chain_existing('quarantine_resolutions', 'resolved_at, company_id, quarantine_id');
+    PERFORM chain_existing('log_losses', 'recorded_at, company_id, gateway_id, epoch, first_seq');
+    PERFORM chain_existing('incarnations', 'incarnation');
+    FOREACH name IN ARRAY ARRAY['exchange_rates', 'period_events', 'close_reports', 'quarantine',
+                                'quarantine_resolutions', 'log_losses', 'incarnations'] LOOP
+        EXECUTE format('ALTER TABLE %I ALTER COLUMN link_no SET NOT NULL, ALTER COLUMN digest SET NOT NULL', name);
         EXECUTE format('CREATE TRIGGER chained BEFORE INSERT ON %I FOR EACH ROW EXECUTE FUNCTION chain_row()', name);
+        EXECUTE format('CREATE TRIGGER chain_end AFTER INSERT ON %I
+                        FOR EACH STATEMENT EXECUTE FUNCTION check_chain_end()', name);
         EXECUTE format('CREATE UNIQUE INDEX %I ON %I (link_no)', name || '_chain', name);
     END LOOP;
     FOREACH name IN ARRAY ARRAY['exchange_rates', 'period_events', 'close_reports', 'voucher_numbers', 'ledger_documents'] LOOP
@@ -416,6 +462,15 @@ END $$;
 CREATE INDEX exchange_rates_by_day ON exchange_rates (company_id, currency, day DESC);
 CREATE INDEX period_events_by_period ON period_events (company_id, period_id);
 CREATE INDEX close_reports_by_period ON close_reports (company_id, period_id);
+DROP FUNCTION chain_existing(text, text);
+-- Periods that are closed already: how they came to it nobody wrote down.
+INSERT INTO period_events (company_id, period_id, from_state, to_state, heads, recorded_by, reason)
+SELECT p.company_id, p.period_id, s.from_state, s.to_state, coalesce(h.heads, '{}'), 'migration', 'closed before'
+  FROM periods p
+  JOIN (VALUES (1, 'open', 'soft_closed'), (2, 'soft_closed', 'locked')) s (n, from_state, to_state)
+    ON p.state = 'locked' OR (p.state = 'soft_closed' AND s.n = 1)
+  LEFT JOIN (SELECT company_id, jsonb_object_agg(lane, batch_no) AS heads FROM lane_heads GROUP BY 1) h USING (company_id)
+ ORDER BY p.company_id, p.period_id, s.n;
 
 -- ── What the database itself refuses ────────────────────────────────────────────────────────────────
 
@@ -609,7 +664,8 @@ BEGIN
                          ELSE ''is a control account, written by its movements and documents only'' END AS why
                FROM fresh f JOIN accounts a USING (company_id, account_id)
                JOIN journal_entries e USING (company_id, source_id, step)
-              WHERE NOT a.is_postable OR e.posting_date NOT BETWEEN a.valid_from AND a.valid_to
+              WHERE NOT a.is_postable
+                 OR (e.posting_date NOT BETWEEN a.valid_from AND a.valid_to AND e.kind <> 55)  -- it closes what stands
                  OR (a.is_control AND e.origin <> 1
                      AND NOT EXISTS (SELECT 1 FROM control_writers w WHERE w.role = a.role AND w.kind = e.kind))
               ORDER BY 1, 2 LIMIT 1' INTO bad;
@@ -621,7 +677,10 @@ BEGIN
                JOIN accounts a USING (company_id, account_id) JOIN dimension_types t USING (company_id, type_id)
                LEFT JOIN dimension_set_values v ON v.company_id = f.company_id AND v.dimension_id = f.dimension_id
                                                AND v.type_id = d.type_id
-              WHERE d.need = ''required'' AND v.type_id IS NULL ORDER BY 1, 2 LIMIT 1' INTO bad;
+              WHERE d.need = ''required'' AND v.type_id IS NULL
+                AND NOT EXISTS (SELECT FROM journal_entries e WHERE e.company_id = f.company_id
+                                   AND e.source_id = f.source_id AND e.step = f.step AND e.kind = 55)
+              ORDER BY 1, 2 LIMIT 1' INTO bad;
     IF bad.source_id IS NOT NULL THEN
         RAISE EXCEPTION 'entry %.%: account % asks for a %', bad.source_id, bad.step, bad.number, bad.code
             USING ERRCODE = 'TG008';

@@ -34,10 +34,15 @@ SELECT (SELECT system_identifier FROM pg_control_system()) || '/' ||
        (SELECT timeline_id FROM pg_control_checkpoint()) || '/' ||
        (SELECT oid FROM pg_database WHERE datname = current_database())
 
+-- hold_incarnations --
+-- One worker at a time begins a life.
+SELECT pg_advisory_xact_lock(hashtext('tallygate incarnations'))
+
 -- add_incarnation --
 -- One more life; two workers that see it at once write one row.
-INSERT INTO incarnations (incarnation, cluster, reason) VALUES (%(incarnation)s, %(cluster)s, %(reason)s)
-ON CONFLICT (incarnation) DO NOTHING
+INSERT INTO incarnations (incarnation, cluster, reason)
+SELECT %(incarnation)s, %(cluster)s, %(reason)s
+ WHERE NOT EXISTS (SELECT FROM incarnations WHERE incarnation = %(incarnation)s)
 
 -- put_status --
 -- A gateway's newest word about itself.

@@ -80,15 +80,22 @@ SELECT count(*) FROM (
      GROUP BY company_id, source_id, step HAVING coalesce(sum(l.amount), 1) <> 0) bad
 
 -- turnovers --
--- Promise 2: debits and credits by account, period and lane against the lines.
+-- Promise 2: debits and credits by account, dimension set, currency, period and lane against the lines; those in
+-- another currency count in its own minor units.
 SELECT count(*), coalesce(sum(abs(coalesce(t.debit, 0) - coalesce(j.debit, 0)) +
-                              abs(coalesce(t.credit, 0) - coalesce(j.credit, 0))), 0)
+                              abs(coalesce(t.credit, 0) - coalesce(j.credit, 0)) +
+                              abs(coalesce(t.currency_debit, 0) - coalesce(j.currency_debit, 0)) +
+                              abs(coalesce(t.currency_credit, 0) - coalesce(j.currency_credit, 0))), 0)
   FROM turnovers t
-  FULL JOIN (SELECT l.company_id, l.account_id, l.dimension_id, e.period_id, e.lane,
-                    sum(greatest(l.amount, 0)) AS debit, sum(greatest(-l.amount, 0)) AS credit
+  FULL JOIN (SELECT l.company_id, l.account_id, l.dimension_id, l.currency, e.period_id, e.lane,
+                    sum(greatest(l.amount, 0)) AS debit, sum(greatest(-l.amount, 0)) AS credit,
+                    sum(greatest(l.currency_amount, 0)) AS currency_debit,
+                    sum(greatest(-l.currency_amount, 0)) AS currency_credit
                FROM journal_lines l JOIN journal_entries e USING (company_id, source_id, step)
-              GROUP BY 1, 2, 3, 4, 5) j USING (company_id, account_id, dimension_id, period_id, lane)
+              GROUP BY 1, 2, 3, 4, 5, 6) j USING (company_id, account_id, dimension_id, currency, period_id, lane)
  WHERE coalesce(t.debit, 0) <> coalesce(j.debit, 0) OR coalesce(t.credit, 0) <> coalesce(j.credit, 0)
+    OR coalesce(t.currency_debit, 0) <> coalesce(j.currency_debit, 0)
+    OR coalesce(t.currency_credit, 0) <> coalesce(j.currency_credit, 0)
 
 -- rounding --
 -- Promise 2: what entries lack between their legs, worked out again from quantity, price and rate of the movements
