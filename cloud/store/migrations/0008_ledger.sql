@@ -68,8 +68,8 @@ INSERT INTO control_writers VALUES
     ('shipped', 51), ('receivables', 51), ('receivables', 52), ('receivables', 54), ('payables', 50),
     ('payables', 52), ('payables', 54), ('group_receivable', 58), ('group_receivable', 52), ('group_receivable', 54),
     ('group_payable', 58), ('group_payable', 52), ('group_payable', 54),
-    ('rounding', 50), ('rounding', 51), ('rounding', 52), ('rounding', 53), ('rounding', 54), ('rounding', 57),
-    ('rounding', 58);
+    ('rounding', 50), ('rounding', 51), ('rounding', 52), ('rounding', 53), ('rounding', 54), ('rounding', 55),
+    ('rounding', 57), ('rounding', 58);
 
 -- ── Dimensions ──────────────────────────────────────────────────────────────────────────────────────
 
