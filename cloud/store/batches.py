@@ -11,6 +11,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from cloud.domain.batch import Batch, Company
+from cloud.domain.distinct import distinct_rows
 from cloud.domain.ledger.target import account_of, dimension_of
 from cloud.store import copy
 from cloud.store.sql import statement
@@ -86,8 +87,8 @@ def _write_turnovers(cursor: Cursor, batch: Batch) -> None:
     target, period, amount, currency, currency_amount = (
         np.concatenate(column) for column in zip(*batch.turnovers, strict=True)
     )
-    distinct, back = np.unique(np.stack([target, currency, period], 1), axis=0, return_inverse=True)
-    back, n = back.reshape(-1), len(distinct)
+    first, back = distinct_rows((target, currency, period))
+    n = len(first)
     if n == 0:
         return
     cursor.execute(
@@ -95,10 +96,10 @@ def _write_turnovers(cursor: Cursor, batch: Batch) -> None:
         {
             "company": batch.company.company_id,
             "lane": batch.lane,
-            "account": account_of(distinct[:, 0]).tolist(),
-            "dimension": dimension_of(distinct[:, 0]).tolist(),
-            "currency": distinct[:, 1].tolist(),
-            "period": distinct[:, 2].tolist(),
+            "account": account_of(target[first]).tolist(),
+            "dimension": dimension_of(target[first]).tolist(),
+            "currency": currency[first].tolist(),
+            "period": period[first].tolist(),
             "debit": group_sums(back, np.maximum(amount, 0), n),
             "credit": group_sums(back, np.maximum(-amount, 0), n),
             "currency_debit": group_sums(back, np.maximum(currency_amount, 0), n),

@@ -5,6 +5,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from cloud.domain.batch import Batch, Company
+from cloud.domain.distinct import distinct_rows
 from cloud.domain.movement import MovementColumns
 from cloud.store import copy
 from cloud.store.batches import group_sums, place_in_batch
@@ -48,17 +49,20 @@ def write_movements(cursor: Cursor, batch: Batch, moves: MovementColumns) -> NDA
 
 
 def add_balances(cursor: Cursor, company: Company, moves: MovementColumns) -> None:
-    key = np.concatenate([np.stack([moves.item, place, moves.lot], 1) for place in (moves.from_id, moves.to_id)])
+    key = [np.concatenate(pair) for pair in (
+        (moves.item, moves.item), (moves.from_id, moves.to_id), (moves.lot, moves.lot),
+    )]  # fmt: skip
     change = np.concatenate([-moves.qty, moves.qty])
-    distinct, back = np.unique(key, axis=0, return_inverse=True)
-    if len(distinct):
+    first, back = distinct_rows(key)
+    item, location, lot = (column[first].tolist() for column in key)
+    if len(first):
         cursor.execute(
             statement("books", "add_balances"),
             {
                 "company": company.company_id,
-                "item": distinct[:, 0].tolist(),
-                "location": distinct[:, 1].tolist(),
-                "lot": distinct[:, 2].tolist(),
-                "qty": group_sums(back.reshape(-1), change, len(distinct)),
+                "item": item,
+                "location": location,
+                "lot": lot,
+                "qty": group_sums(back, change, len(first)),
             },
         )

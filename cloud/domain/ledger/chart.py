@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import numpy as np
 from numpy.typing import NDArray
 
+from cloud.domain.distinct import distinct_rows
 from cloud.domain.ledger.posting import NONE, PostingRule, rule_for
 from cloud.domain.ledger.target import pack
 from cloud.domain.movement import Kind, MovementColumns
@@ -131,13 +132,10 @@ class Chart:
             return Legs([], nothing, nothing, nothing, {})
         reasons, of_reason = _numbered(moves.reason)
         classes, of_class = self._classes(moves.party)
-        columns = np.stack(
-            [moves.kind, moves.item, moves.from_id, moves.to_id, moves.lot, moves.dimension, of_reason, of_class],
-            axis=1,
-        )
-        distinct, back = np.unique(columns, axis=0, return_inverse=True)
-        back = back.reshape(-1)
-        answers = [self._leg(tuple(row[:6]), reasons[row[6]], classes[row[7]]) for row in distinct.tolist()]
+        terms = (moves.kind, moves.item, moves.from_id, moves.to_id, moves.lot, moves.dimension, of_reason, of_class)
+        first, back = distinct_rows(terms)
+        distinct = np.stack([column[first] for column in terms], axis=1).tolist()
+        answers = [self._leg(tuple(row[:6]), reasons[row[6]], classes[row[7]]) for row in distinct]
         keys = list(dict.fromkeys(key for answer in answers for key in answer[:2] if key is not None))
         index: dict[PoolKey | None, int] = {key: i for i, key in enumerate(keys)} | {None: NONE}
         refused = np.array([answer[3] is not None for answer in answers])
