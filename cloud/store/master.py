@@ -22,7 +22,8 @@ from cloud.domain.catalog import (
 )
 from cloud.domain.company import CompanySettings, Gate, LocationKind
 from cloud.domain.costing.allocation_rules import AllocationRule
-from cloud.domain.ledger.charts import Account
+from cloud.domain.ledger.accounts import Account
+from cloud.domain.ledger.dimensions import DIMENSION_TYPES
 from cloud.domain.ledger.posting import PostingRule
 from cloud.store.sql import statement
 
@@ -110,18 +111,28 @@ def set_default_method(connection: psycopg.Connection, company_id: int, method: 
 def add_chart(
     connection: psycopg.Connection, company_id: int, accounts: Sequence[Account], rules: Sequence[PostingRule]
 ) -> None:
-    """The accounts and posting rules a new company starts with."""
+    """The accounts, dimension types and posting rules a new company starts with."""
+    numbers = [account.number for account in accounts]
     connection.execute(
         statement("master", "add_accounts"),
         {
             "company": company_id,
-            "number": [account.number for account in accounts],
+            "number": numbers,
             "name_zh": [account.name_zh for account in accounts],
             "name_en": [account.name_en for account in accounts],
             "role": [account.role for account in accounts],
-            "is_control": [account.is_control for account in accounts],
+            "type": [account.type.value for account in accounts],
+            "postable": [account.is_postable for account in accounts],
+            "control": [account.is_control for account in accounts],
+            "monetary": [account.is_monetary for account in accounts],
+            "items": [account.has_items for account in accounts],
         },
     )
+    connection.execute(
+        statement("master", "set_parents"),
+        {"company": company_id, "number": numbers, "parent": [account.parent for account in accounts]},
+    )
+    _add_dimensions(connection, company_id, accounts)
     connection.execute(
         statement("master", "add_posting_rules"),
         {
@@ -131,6 +142,29 @@ def add_chart(
             "debit_role": [rule.debit_role for rule in rules],
             "credit_role": [rule.credit_role for rule in rules],
             "priority": [rule.priority for rule in rules],
+            "reason": [rule.reason for rule in rules],
+        },
+    )
+
+
+def _add_dimensions(connection: psycopg.Connection, company_id: int, accounts: Sequence[Account]) -> None:
+    connection.execute(
+        statement("master", "add_dimension_types"),
+        {
+            "company": company_id,
+            "code": [one.code for one in DIMENSION_TYPES],
+            "name_zh": [one.name_zh for one in DIMENSION_TYPES],
+            "name_en": [one.name_en for one in DIMENSION_TYPES],
+        },
+    )
+    needs = [(account.number, name, need) for account in accounts for name, need in account.dimensions.items()]
+    connection.execute(
+        statement("master", "add_account_dimensions"),
+        {
+            "company": company_id,
+            "number": [number for number, _, _ in needs],
+            "type": [name for _, name, _ in needs],
+            "need": [need.value for _, _, need in needs],
         },
     )
 

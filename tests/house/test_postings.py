@@ -3,7 +3,9 @@
 import re
 from pathlib import Path
 
-from cloud.domain.ledger.charts import ASBE, GENERIC_IFRS, POSTING_RULES
+from cloud.domain.ledger.accounts import Account
+from cloud.domain.ledger.charts import ASBE, GENERIC_IFRS
+from cloud.domain.ledger.rules_shipped import POSTING_RULES, SHIPPED_NOT_INVOICED, WITHOUT_RULE
 from cloud.domain.movement import Kind
 from cloud.domain.observation import CLOCK_AHEAD_US, TOO_OLD_US
 
@@ -19,22 +21,35 @@ def table(head: str) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("|").split("|")] for line in after]
 
 
+def named(kind: int) -> str:
+    return Kind(kind).name.lower()
+
+
 def test_every_kind_is_told_as_its_rule_posts_it() -> None:
-    told = [row[:3] for row in table("kind")]
-    assert told == [[Kind(rule.kind).name.lower(), rule.debit_role, rule.credit_role] for rule in POSTING_RULES]
+    told = [row[:4] for row in table("kind")]
+    assert told == [[named(r.kind), r.reason or "", r.debit_role, r.credit_role] for r in POSTING_RULES]
 
 
-def test_every_account_is_told_with_its_numbers() -> None:
+def test_every_kind_without_a_rule_is_told_with_the_reason() -> None:
+    told = table("without a rule")
+    assert told == [[named(kind), why] for kind, why in WITHOUT_RULE.items()]
+    assert {kind for kind in Kind} - {Kind(rule.kind) for rule in POSTING_RULES} == set(WITHOUT_RULE)
+
+
+def test_the_rules_of_goods_shipped_not_invoiced_are_told() -> None:
+    told = [row[:3] for row in table("switched on")]
+    assert told == [[named(rule.kind), rule.debit_role, rule.credit_role] for rule in SHIPPED_NOT_INVOICED]
+
+
+def marks(account: Account) -> str:
+    said = {"control": account.is_control, "items": account.has_items, "monetary": account.is_monetary}
+    return ", ".join(word for word, is_so in said.items() if is_so)
+
+
+def test_every_account_of_a_role_is_told_with_its_numbers() -> None:
     generic = {account.role: account.number for account in GENERIC_IFRS}
     assert table("role") == [
-        [
-            one.role,
-            one.number,
-            generic[one.role],
-            f"{one.name_zh} · {one.name_en}",
-            "control" if one.is_control else "",
-        ]
-        for one in ASBE
+        [str(one.role), one.number, generic[one.role], one.name, marks(one)] for one in ASBE if one.role
     ]
 
 

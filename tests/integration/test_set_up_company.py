@@ -12,7 +12,8 @@ from cloud.domain.catalog import BoundTag, Expectation, Item, Party, WrongMaster
 from cloud.domain.company import CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.costing.allocation_rules import AllocationRule, rules_of
-from cloud.domain.ledger.charts import WITHOUT_RULE, chart_of
+from cloud.domain.ledger.charts import chart_of
+from cloud.domain.ledger.rules_shipped import POSTING_RULES
 from cloud.domain.movement import Crossing, Kind
 from cloud.flows.declare import Declared, declare_movements
 from cloud.flows.set_up_company import CompanyDescription, apply_description, ensure_periods, set_up_company
@@ -69,7 +70,7 @@ def test_a_new_company_has_its_chart_its_calendar_and_the_places_beyond_its_wall
     numbers = {row[0] for row in connection.execute("SELECT number FROM accounts")}
     assert numbers == {account.number for account in chart_of("ASBE")}
     kinds = [row[0] for row in connection.execute("SELECT kind FROM posting_rules ORDER BY kind")]
-    assert kinds == sorted(set(Kind) - WITHOUT_RULE)
+    assert kinds == sorted(rule.kind for rule in POSTING_RULES)
     span = connection.execute("SELECT count(*), min(first_day), max(last_day), min(state) FROM periods").fetchone()
     assert span == (49, date(2024, 11, 1), date(2028, 11, 30), "open")
     places = master.locations(connection, company_id)

@@ -56,6 +56,18 @@ GRANT INSERT (company_id, currency, day, source, rate_nano, recorded_by) ON exch
 GRANT UPDATE (open_until, note) ON expectations TO tallygate_api;
 GRANT INSERT, UPDATE ON work_orders, work_order_components, dimension_sets TO tallygate_api;
 GRANT INSERT ON dimension_set_values TO tallygate_api;
+-- The chart: accounts are added, changed and ended; what the books forbid of that, the database refuses.
+GRANT INSERT (company_id, number, name_zh, name_en, role, site_id, parent_id, account_type, is_postable, is_control,
+              is_monetary, has_items, valid_from, valid_to),
+      UPDATE (number, name_zh, name_en, role, site_id, parent_id, account_type, is_postable, is_control,
+              is_monetary, has_items, valid_from, valid_to)
+    ON accounts TO tallygate_api;
+GRANT INSERT, UPDATE (need), DELETE ON account_dimensions TO tallygate_api;
+GRANT INSERT (company_id, code, name_zh, name_en), UPDATE (name_zh, name_en) ON dimension_types TO tallygate_api;
+GRANT INSERT (company_id, type_id, code, name, valid_from, valid_to), UPDATE (name, valid_from, valid_to)
+    ON dimension_values TO tallygate_api;
+REVOKE ALL ON FUNCTION hold_chart() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION hold_chart() TO tallygate_api;
 -- Posting rules begin and end; nothing else of one ever changes.
 GRANT INSERT (company_id, kind, item_class, site_id, reason, party_class, debit_role, credit_role, priority,
               dimension_id, made_by)

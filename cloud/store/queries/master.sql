@@ -22,15 +22,38 @@ SELECT c.default_method, c.profile, i.code, i.method, i.tracking
 
 -- add_accounts --
 -- The chart, in the order of its numbers.
-INSERT INTO accounts (company_id, number, name_zh, name_en, role, is_control)
-SELECT %(company)s, * FROM unnest(%(number)s::text[], %(name_zh)s::text[], %(name_en)s::text[],
-                                  %(role)s::text[], %(is_control)s::boolean[])
+INSERT INTO accounts (company_id, number, name_zh, name_en, role, account_type, is_postable, is_control, is_monetary,
+                      has_items)
+SELECT %(company)s, * FROM unnest(%(number)s::text[], %(name_zh)s::text[], %(name_en)s::text[], %(role)s::text[],
+                                  %(type)s::text[], %(postable)s::boolean[], %(control)s::boolean[],
+                                  %(monetary)s::boolean[], %(items)s::boolean[])
+
+-- set_parents --
+-- Which account sums which: by number, since ids come with the rows.
+UPDATE accounts a SET parent_id = p.account_id
+  FROM unnest(%(number)s::text[], %(parent)s::text[]) s (number, parent)
+  JOIN accounts p ON p.company_id = %(company)s AND p.number = s.parent
+ WHERE a.company_id = %(company)s AND a.number = s.number AND a.parent_id IS DISTINCT FROM p.account_id
+
+-- add_dimension_types --
+-- What costs can be kept apart by; those that are there keep their names.
+INSERT INTO dimension_types (company_id, code, name_zh, name_en)
+SELECT %(company)s, * FROM unnest(%(code)s::text[], %(name_zh)s::text[], %(name_en)s::text[])
+ON CONFLICT (company_id, code) DO NOTHING
+
+-- add_account_dimensions --
+-- What lines on an account must or may name.
+INSERT INTO account_dimensions (company_id, account_id, type_id, need)
+SELECT a.company_id, a.account_id, t.type_id, s.need
+  FROM unnest(%(number)s::text[], %(type)s::text[], %(need)s::text[]) s (number, type, need)
+  JOIN accounts a ON a.company_id = %(company)s AND a.number = s.number
+  JOIN dimension_types t ON t.company_id = a.company_id AND t.code = s.type
 
 -- add_posting_rules --
 -- The rules that ship; a company's own come later with a higher priority.
-INSERT INTO posting_rules (company_id, kind, item_class, debit_role, credit_role, priority)
+INSERT INTO posting_rules (company_id, kind, item_class, debit_role, credit_role, priority, reason)
 SELECT %(company)s, * FROM unnest(%(kind)s::smallint[], %(item_class)s::text[], %(debit_role)s::text[],
-                                  %(credit_role)s::text[], %(priority)s::integer[])
+                                  %(credit_role)s::text[], %(priority)s::integer[], %(reason)s::text[])
 
 -- is_begun --
 -- Whether the first period is closed.

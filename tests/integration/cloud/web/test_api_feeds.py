@@ -165,7 +165,7 @@ def test_filters_of_every_feed(house: Any) -> None:
     ]  # fmt: skip
     assert [row["outcome"] for row in admin.everything("/v1/passages", outcome="unregistered")] == ["unregistered"]
     assert admin.everything("/v1/passages", gate="dock-2") == []
-    cogs = admin.everything("/v1/journal-entries", account="6401")
+    cogs = admin.everything("/v1/journal-entries", account="640101")
     assert [entry["document"] for entry in cogs] == ["SO-9"]
     assert admin.everything("/v1/journal-entries", period=202501) == []
     assert len(admin.everything("/v1/journal-entries", document="PO-1")) == 2

@@ -225,7 +225,7 @@ def test_a_declared_movement_is_on_the_books_at_once(own_house: Any) -> None:
     assert [row["quantity"] for row in balance] == ["2.5"]
     entry = own_house.admin.everything("/v1/journal-entries", document="PO-77")[0]
     assert [(line["account"], line["debit"], line["credit"]) for line in entry["lines"]] == [
-        ("1405", "10.50", None),
+        ("140501", "10.50", None),
         ("220201", None, "10.50"),
     ]
     assert own_house.admin.get("/v1/accounts").status_code == 200

@@ -20,7 +20,7 @@ def entry_of(house: Any, document: str) -> dict[str, Any]:
 
 def test_a_line_leads_to_its_layers_its_movement_and_the_gateways_own_number(house: Any) -> None:
     entry = entry_of(house, "SO-9")
-    line = next(line for line in entry["lines"] if line["account"] == "1405")
+    line = next(line for line in entry["lines"] if line["account"] == "140501")
     found = trace(house, line["id"])
     assert found["journal_line"] == line["id"]
     walked = found["movements"][0]

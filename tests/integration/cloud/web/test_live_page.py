@@ -82,8 +82,8 @@ def test_the_page_shows_the_books(page: Page, house: Any) -> None:
     expect(page.locator("table.pools tr.pool").filter(has_text="LAMP")).to_contain_text("133.34")
     entry = page.locator("article.entry").filter(has_text="SO-9")
     assert [re.sub(r"\s+", " ", one) for one in entry.locator("tbody tr").all_inner_texts()] == [
-        "6401 Cost of goods sold 42.00 ",
-        "1405 Merchandise and finished goods 42.00",
+        "640101 Cost of goods sold 42.00 ",
+        "140501 Merchandise and finished goods 42.00",
     ]
 
 
