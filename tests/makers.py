@@ -3,7 +3,7 @@
 import itertools
 import uuid
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -146,9 +146,12 @@ def close_periods(owner: psycopg.Connection, company_id: int, period_id: int, st
         )
 
 
-def make_warehouse(owner: psycopg.Connection, ingest: psycopg.Connection) -> Warehouse:
+def make_warehouse(
+    owner: psycopg.Connection, ingest: psycopg.Connection, currency: str = "CNY", profile: str = "ASBE"
+) -> Warehouse:
     """Set the company up; every lane is leased to TEST_LEASE."""
-    company_id = apply_description(owner, DESCRIPTION)
+    settings = replace(DESCRIPTION.settings, currency=currency, profile=profile)
+    company_id = apply_description(owner, replace(DESCRIPTION, settings=settings))
     owner.execute(
         "INSERT INTO lane_leases SELECT %s, lane, 'test', 7, 'infinity' FROM generate_series(0, 15) lane",
         [company_id],
@@ -178,13 +181,14 @@ def append_value_event(warehouse: Warehouse) -> None:
             copy.constant("dimension_id", 0, 4, 1),
             copy.integers("party_id", np.zeros(1, np.int64), 4, np.ones(1, np.bool_)),
             copy.texts("document", [b""]), copy.texts("reason", [b"for the test"]),
-            copy.constant("occurred_us", NOON_US, 8, 1), *place_in_batch(batch, 1),
+            copy.constant("occurred_us", NOON_US, 8, 1), copy.constant("currency", 0, 2, 1),
+            copy.constant("currency_amount", 0, 8, 1), *place_in_batch(batch, 1),
         ]  # fmt: skip
         batch.hashed.append(copy.write_hashed(cursor, "value_events", columns, 1))
         columns = [
             copy.constant("company_id", company.company_id, 4, 1), copy.raw("movement_id", event.fixed),
             copy.constant("step", 0, 2, 1), copy.constant("pool_id", pool, 8, 1), copy.constant("value", 0, 8, 1),
-            copy.constant("posted", 0, 8, 1), copy.dates("posting_date", np.array([20_000])),
+            copy.constant("posted", 0, 8, 1), copy.dates("posting_date", np.array([NOON_US // (24 * HOUR_US)])),
             *place_in_batch(batch, 1),
         ]  # fmt: skip
         batch.hashed.append(copy.write_hashed(cursor, "allowance_entries", columns, 1))

@@ -84,7 +84,9 @@ def correct_prices(
             told = _currency_difference(correction, receipt)
             if difference or told:
                 event = _at(receipt, Kind.PRICE_CORRECTION, difference, paper, correction.reason)
-                events.append(replace(event, currency=receipt.currency if told else 0, currency_amount=told))
+                if correction.price_micro is not None:
+                    event = replace(event, currency=receipt.currency, currency_amount=told)
+                events.append(event)
         return book_rows(cursor, batch, request.key, events=events) if events else []
 
     return answer_once(connection, company_id, request, work)

@@ -12,17 +12,17 @@ from tests.makers import Warehouse, make_warehouse
 
 
 @pytest.fixture
-def new_warehouse(clone: Callable[[str], Any], edition: str) -> Iterator[Callable[[], Warehouse]]:
+def new_warehouse(clone: Callable[[str], Any], edition: str) -> Iterator[Callable[..., Warehouse]]:
     """Make companies with two sites and four gates, each in a database of its own."""
     with ExitStack() as stack:
         made: list[Warehouse] = []
 
-        def make() -> Warehouse:
+        def make(currency: str = "CNY", profile: str = "ASBE") -> Warehouse:
             database = clone(edition)
             stack.callback(drop, database)  # when its connections are closed
             owner = stack.enter_context(psycopg.connect(database.owner_dsn, autocommit=True))
             ingest = stack.enter_context(psycopg.connect(database.dsn_of("tallygate_ingest"), autocommit=True))
-            made.append(make_warehouse(owner, ingest))
+            made.append(make_warehouse(owner, ingest, currency, profile))
             return made[-1]
 
         yield make

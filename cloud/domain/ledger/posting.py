@@ -134,12 +134,13 @@ def post(
     told = np.where(counter_account == NONE, 0, foreign.amount)
     signed = np.where(dst_account != NONE, -told, told)
     nothing = np.zeros(n, np.int64)
-    there = np.where(told != 0, foreign.currency, 0)
+    there = np.where(counter_account == NONE, 0, foreign.currency)
     of_src, of_dst = (np.where(leg != NONE, -signed, 0) for leg in (src_account, dst_account))
+    at_src, at_dst = (np.where(leg != NONE, there, 0) for leg in (src_account, dst_account))
     return _ordered(
         Lines(
             entry, account, amount, step,
-            np.concatenate([np.where(of_src != 0, there, 0), np.where(of_dst != 0, there, 0), there, nothing]),
+            np.concatenate([at_src, at_dst, there, nothing]),
             np.concatenate([of_src, of_dst, signed, nothing]),
         )
     )  # fmt: skip

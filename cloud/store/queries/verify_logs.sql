@@ -20,10 +20,19 @@ SELECT c.code || '/' || g.site || '/' || g.code || ' ' || left(l.epoch::text, 8)
  ORDER BY 1
 
 -- requests --
--- Promise 1: movements and value events that a request was promised and that are not on the books.
-SELECT count(*) FROM cloud_requests r CROSS JOIN LATERAL jsonb_array_elements_text(r.answer) a (id)
- WHERE NOT EXISTS (SELECT 1 FROM movements m WHERE m.company_id = r.company_id AND m.movement_id = a.id::uuid)
-   AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = r.company_id AND v.event_id = a.id::uuid)
+-- Promise 1: movements, value events and documents that a request was promised and that are not on the books; and
+-- expectations, whose ids are numbers. Told apart before any is read as what it is not.
+WITH promised AS MATERIALIZED (
+    SELECT r.company_id, a.id #>> '{}' AS id, jsonb_typeof(a.id) AS type
+      FROM cloud_requests r CROSS JOIN LATERAL jsonb_array_elements(r.answer) a (id)),
+ids AS MATERIALIZED (SELECT company_id, id::uuid FROM promised WHERE type = 'string'),
+numbers AS MATERIALIZED (SELECT company_id, id::bigint FROM promised WHERE type = 'number')
+SELECT (SELECT count(*) FROM ids a
+         WHERE NOT EXISTS (SELECT 1 FROM movements m WHERE m.company_id = a.company_id AND m.movement_id = a.id)
+           AND NOT EXISTS (SELECT 1 FROM value_events v WHERE v.company_id = a.company_id AND v.event_id = a.id)
+           AND NOT EXISTS (SELECT 1 FROM ledger_documents d WHERE d.company_id = a.company_id AND d.document_id = a.id))
+     + (SELECT count(*) FROM numbers a WHERE NOT EXISTS (
+           SELECT 1 FROM expectations e WHERE e.company_id = a.company_id AND e.expectation_id = a.id))
 
 -- twice --
 -- Promise 1: movements that stand on the books twice.

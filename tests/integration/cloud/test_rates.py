@@ -126,7 +126,7 @@ def test_many_days_are_asked_at_once(connection: psycopg.Connection, company_id:
 def test_rows_take_the_rate_of_their_day_in_the_companys_zone(
     connection: psycopg.Connection, company_id: int
 ) -> None:
-    """given rates of the 30th and the 31st; when goods come at 16:00 UTC on the 30th; then in Shanghai it is the 31st."""
+    """given rates of two days; when goods come at 16:00 UTC on the first; then in Shanghai it is the second."""
     know(connection, company_id, usd(7.1), usd(7.2, DAY + timedelta(days=1)))
     after = us_of(datetime(2026, 10, 30, 16, tzinfo=UTC))
     before = after - 1

@@ -20,6 +20,7 @@ from cloud.imports.import_expectations import import_expectations
 from cloud.imports.import_items import import_items
 from cloud.store import master
 from cloud.store.rates import Known
+from cloud.store.sql import statement
 from tests.conftest import Database
 
 TEA, MUG = "09524000000019", "09524000000026"
@@ -245,6 +246,10 @@ def test_the_same_file_imported_again_changes_nothing(connection: psycopg.Connec
     assert (first.replayed, again.replayed) == (False, True)
     assert again.expectation_ids == first.expectation_ids
     assert connection.execute("SELECT count(*) FROM expectations").fetchall() == [(1,)]
+    promised = statement("verify_logs", "requests")
+    assert connection.execute(promised).fetchall() == [(0,)]
+    connection.execute("DELETE FROM expectations")
+    assert connection.execute(promised).fetchall() == [(1,)]
 
 
 def test_a_foreign_price_without_a_rate_takes_the_one_of_today(
