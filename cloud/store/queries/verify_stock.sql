@@ -108,7 +108,7 @@ SELECT coalesce(sum(abs(coalesce(r.amount, 0) - coalesce(x.amount, 0))), 0)
           FROM journal_lines l JOIN accounts a USING (company_id, account_id)
           JOIN journal_entries j USING (company_id, source_id, step)
           LEFT JOIN legs e USING (company_id, source_id)
-         WHERE a.role = 'rounding'
+         WHERE (a.role = 'rounding' AND j.origin = 1)  -- documents say their own, the year's end closes it
             OR (l.step = 0 AND a.role IN ('ppv', 'production_variance', 'price_difference')
                            AND (j.kind IN (1, 2, 7) OR (j.kind < 30 AND e.n > 1)))
             OR (j.kind IN (30, 31, 32, 33, 39) AND a.role IN ('ppv', 'production_variance', 'cogs'))
