@@ -11,10 +11,10 @@ from types import ModuleType
 import psycopg
 
 from cloud import settings
-from cloud.bookkeeping import open_items, rates, trial_balance, vouchers
+from cloud.bookkeeping import closing, open_items, rates, trial_balance, vouchers
 
 # Each has add_commands(verbs); a command's `work(dsn, arguments)` returns the exit status.
-MODULES: tuple[ModuleType, ...] = (rates, vouchers, open_items, trial_balance)
+MODULES: tuple[ModuleType, ...] = (closing, rates, vouchers, open_items, trial_balance)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
