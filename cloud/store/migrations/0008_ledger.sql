@@ -215,9 +215,14 @@ CREATE TABLE journal_drafts (
     state       text        NOT NULL DEFAULT 'waiting' CHECK (state IN ('waiting', 'posted', 'dismissed')),
     posted_as   uuid,                  -- the invoice
     changed_by  text        NOT NULL DEFAULT '',
+    reason      text        NOT NULL DEFAULT '',  -- why it was dismissed
     PRIMARY KEY (company_id, movement_id)
 );
 CREATE INDEX journal_drafts_waiting ON journal_drafts (company_id, occurred_us) WHERE state = 'waiting';
+-- From an invoice to its shipments. A draft is written once in a batch and changed once by its invoice.
+CREATE INDEX journal_drafts_by_invoice ON journal_drafts (company_id, posted_as) WHERE posted_as IS NOT NULL;
+-- From a re-costing's entry to the allowances that it changed: they name no entry. Few pools have an allowance.
+CREATE INDEX allowance_entries_by_batch ON allowance_entries (company_id, lane, batch_no);
 
 -- 凭证号: given by a job in recorded order, never changed.
 CREATE TABLE voucher_numbers (
