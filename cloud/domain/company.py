@@ -5,15 +5,21 @@ All values refuse what cannot be, so that a description that was made can be app
 
 import hashlib
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
+from cloud.domain.access import Role
 from cloud.domain.catalog import DEFAULT_METHOD, WrongMasterData, check_method
 from cloud.domain.currency import minor_digits
 from cloud.domain.ledger.charts import chart_of
 from protocols.wire.topics import GatewayAddress
 
+LATE_POLICIES = ("post_back", "send_on")
+VOUCHER_WORDS = ("one", "three")
+CLARIFICATION_DAYS_MAX = 3660  # ten years: more is no limit
+RATE_SOURCE_MAX = 64
 LANES = 16  # ARCHITECTURE.md, "Lanes": one hash byte's low half chooses among them
 
 LocationKind = Literal[
@@ -49,14 +55,52 @@ VIRTUAL_LOCATIONS = (
 
 
 @dataclass(frozen=True, slots=True)
+class Closing:
+    """How a company closes its periods; all of it may change while there are books.
+
+    late_policy         where gateways' late events go while their period is soft-closed: back into it (post_back), or
+                        on to the first open one (send_on)
+    soft_close_roles    whose people close periods, and post into soft-closed ones
+    clarification_days  how old what nobody has explained may be when a period is locked
+    fiscal_year_month   the month in which the fiscal year begins, 1 … 12
+    rate_source         whose exchange rates count; empty: anybody's
+    voucher_words       one: 记; three: 收, 付, 转
+    """
+
+    late_policy: str = "post_back"
+    soft_close_roles: tuple[str, ...] = ("finance", "admin")
+    clarification_days: int = 30
+    fiscal_year_month: int = 1
+    rate_source: str = ""
+    voucher_words: str = "one"
+
+    def __post_init__(self) -> None:
+        _expect_one_of("late_policy", self.late_policy, LATE_POLICIES)
+        _expect_one_of("voucher_words", self.voucher_words, VOUCHER_WORDS)
+        for role in self.soft_close_roles:
+            _expect_one_of("a role of soft_close_roles", role, [str(one) for one in Role])
+        if len(set(self.soft_close_roles)) != len(self.soft_close_roles):
+            raise WrongDescription(f"soft_close_roles names a role twice: {', '.join(self.soft_close_roles)}")
+        if not 0 <= self.clarification_days <= CLARIFICATION_DAYS_MAX:
+            raise WrongDescription(
+                f"expected clarification_days of 0 … {CLARIFICATION_DAYS_MAX}, got {self.clarification_days}"
+            )
+        if not 1 <= self.fiscal_year_month <= 12:
+            raise WrongDescription(f"expected a fiscal_year_month of 1 … 12, got {self.fiscal_year_month}")
+        if len(self.rate_source) > RATE_SOURCE_MAX:
+            raise WrongDescription(f"expected a rate_source of at most {RATE_SOURCE_MAX} characters")
+
+
+@dataclass(frozen=True, slots=True)
 class CompanySettings:
-    """How a legal entity keeps its books; none of it but the default method may change once there are books.
+    """How a legal entity keeps its books; only name, default method and closing may change once there are books.
 
     code            its name in topics and on command lines
     currency        ISO 4217
     time_zone       IANA name; decides posting dates
     profile         ASBE, IFRS or US_GAAP; decides the chart, and which costing methods are allowed
     default_method  how items are costed that do not say it themselves
+    closing         how it closes its periods; None: as it is, a new company as `Closing()` says
     """
 
     code: str
@@ -65,6 +109,7 @@ class CompanySettings:
     time_zone: str
     profile: str
     default_method: str = DEFAULT_METHOD
+    closing: Closing | None = None
 
     def __post_init__(self) -> None:
         GatewayAddress(self.code, "site", "gateway")  # a company's code is a level of every topic
@@ -147,6 +192,11 @@ class Gateway:
 
     site: str
     code: str
+
+
+def _expect_one_of(what: str, got: str, allowed: Sequence[str]) -> None:
+    if got not in allowed:
+        raise WrongDescription(f"expected {what} to be one of {', '.join(allowed)}, got {got!r}")
 
 
 def check_code(what: str, code: str) -> None:

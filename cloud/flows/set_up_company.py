@@ -3,7 +3,7 @@
 A new company gets the chart and posting rules of its profile, the virtual locations, and monthly periods
 from 24 months back to 24 ahead. What books depend on (currency, time zone, profile, the kind of a place)
 is refused when a later description says otherwise. The default costing method may change: it is that of items
-that come later.
+that come later. How periods are closed may change, too.
 """
 
 from collections.abc import Mapping, Sequence
@@ -78,10 +78,14 @@ def set_up_company(connection: psycopg.Connection, settings: CompanySettings, to
         _refuse_other_books(found.settings, settings)
         if found.settings.default_method != settings.default_method:
             master.set_default_method(connection, found.company_id, settings.default_method)
+        if settings.closing is not None and settings.closing != found.settings.closing:
+            master.set_closing(connection, found.company_id, settings.closing)
         ensure_periods(connection, found.company_id, day, _shift(day, PERIODS_AHEAD))
         return found.company_id
     with connection.transaction():
         company_id = master.add_company(connection, settings)
+        if settings.closing is not None:
+            master.set_closing(connection, company_id, settings.closing)
         master.add_chart(connection, company_id, chart_of(settings.profile), posting_rules_of(settings.profile))
         for location in VIRTUAL_LOCATIONS:
             master.put_location(connection, company_id, location.code, location.name, location.kind)
@@ -159,7 +163,7 @@ def apply_description(
 
 
 def _refuse_other_books(books: CompanySettings, wanted: CompanySettings) -> None:
-    changeable = ("name", "default_method")
+    changeable = ("name", "default_method", "closing")
     for name in (one.name for one in fields(CompanySettings) if one.name not in changeable):
         old, new = getattr(books, name), getattr(wanted, name)
         if old != new:

@@ -11,6 +11,14 @@ An example with every key; what is optional says so:
     default_method = "fifo"      # of items that do not say theirs; optional, else moving_average
     industries = ["food"]        # whose customs of sharing costs it takes over; optional
 
+    [closing]                    # how it closes its periods; optional, as is every line; without it all stays as it is
+    late_policy = "post_back"    # gateways' late events into soft-closed periods; send_on: to the first open one
+    soft_close_roles = ["finance", "admin"]  # who closes periods, and posts into soft-closed ones
+    clarification_days = 30      # how old what nobody has explained may be when a period is locked
+    fiscal_year_month = 1        # in which the fiscal year begins
+    rate_source = "PBOC"         # whose exchange rates count; empty: anybody's
+    voucher_words = "three"      # 收, 付, 转; one: 记
+
     [[sites]]
     code = "MAIN"
     name = "主仓 · Main warehouse"
@@ -52,7 +60,7 @@ from typing import Any
 import msgspec
 
 from cloud.domain.catalog import DEFAULT_METHOD, MILLI_DIGITS, Item, WrongMasterData
-from cloud.domain.company import CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
+from cloud.domain.company import Closing, CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
 from cloud.domain.costing.allocation_rules import UnknownIndustry, WrongRules, rules_from, rules_of
 from cloud.domain.currency import UnknownCurrency
 from cloud.domain.decimals import NotADecimal, parse_scaled
@@ -75,6 +83,18 @@ class _Company(msgspec.Struct, forbid_unknown_fields=True):
     profile: str
     default_method: str = DEFAULT_METHOD
     industries: list[str] = []
+
+
+_CLOSING = Closing()
+
+
+class _Closing(msgspec.Struct, forbid_unknown_fields=True):
+    late_policy: str = _CLOSING.late_policy
+    soft_close_roles: tuple[str, ...] = _CLOSING.soft_close_roles
+    clarification_days: int = _CLOSING.clarification_days
+    fiscal_year_month: int = _CLOSING.fiscal_year_month
+    rate_source: str = _CLOSING.rate_source
+    voucher_words: str = _CLOSING.voucher_words
 
 
 class _Zone(msgspec.Struct, forbid_unknown_fields=True):
@@ -117,6 +137,7 @@ class _Item(msgspec.Struct, forbid_unknown_fields=True):
 
 class _File(msgspec.Struct, forbid_unknown_fields=True):
     company: _Company
+    closing: _Closing | None = None
     sites: list[_Site] = []
     gates: list[_Gate] = []
     gateways: list[_Gateway] = []
@@ -135,7 +156,7 @@ def read_company_file(path: Path) -> CompanyDescription:
     industries = settings.pop("industries")
     try:
         return CompanyDescription(
-            CompanySettings(**settings),
+            CompanySettings(**settings, closing=_closing(file.closing)),
             sites=tuple(Site(s.code, s.name, tuple(Zone(z.code, z.name) for z in s.zones)) for s in file.sites),
             gates=tuple(
                 Gate(g.code, g.inside, g.outside, g.crossing_group, round(g.same_crossing_s * MICROSECONDS))
@@ -154,6 +175,10 @@ def read_company_file(path: Path) -> CompanyDescription:
 def read_items_file(path: Path) -> tuple[Item, ...]:
     """The items of a TOML file that holds nothing else. Raises WrongCompanyFile, OSError."""
     return _items(_read(path, _ItemsFile).items, path)
+
+
+def _closing(told: _Closing | None) -> Closing | None:
+    return None if told is None else Closing(**msgspec.structs.asdict(told))
 
 
 def _items(items: Iterable[_Item], path: Path) -> tuple[Item, ...]:

@@ -5,7 +5,7 @@ description twice changes nothing; what must not change once there are books is 
 """
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from datetime import date, datetime
 
 import psycopg
@@ -20,7 +20,7 @@ from cloud.domain.catalog import (
     WrongMasterData,
     lot_of_tag,
 )
-from cloud.domain.company import CompanySettings, Gate, LocationKind
+from cloud.domain.company import Closing, CompanySettings, Gate, LocationKind
 from cloud.domain.costing.allocation_rules import AllocationRule
 from cloud.domain.ledger.accounts import Account
 from cloud.domain.ledger.dimensions import DIMENSION_TYPES
@@ -82,8 +82,9 @@ def find_company(connection: psycopg.Connection, code: str) -> StoredCompany | N
     row = connection.execute(statement("master", "company_by_code"), {"code": code}).fetchone()
     if row is None:
         return None
-    company_id, code, name, currency, _, time_zone, profile, method = row
-    return StoredCompany(company_id, CompanySettings(code, name, currency, time_zone, profile, method))
+    company_id, code, name, currency, _, time_zone, profile, method, policy, roles, *rest = row
+    closing = Closing(policy, tuple(roles), *rest)
+    return StoredCompany(company_id, CompanySettings(code, name, currency, time_zone, profile, method, closing))
 
 
 def add_company(connection: psycopg.Connection, settings: CompanySettings) -> int:
@@ -101,6 +102,13 @@ def add_company(connection: psycopg.Connection, settings: CompanySettings) -> in
             "default_method": settings.default_method,
         },
     )
+
+
+def set_closing(connection: psycopg.Connection, company_id: int, closing: Closing) -> None:
+    """How the company closes its periods from now on."""
+    values = {"company": company_id, "soft_close_roles": list(closing.soft_close_roles)}
+    named = {one.name: getattr(closing, one.name) for one in fields(Closing) if one.name != "soft_close_roles"}
+    connection.execute(statement("master", "set_closing"), named | values)
 
 
 def set_default_method(connection: psycopg.Connection, company_id: int, method: str) -> None:

@@ -9,7 +9,7 @@ import psycopg
 import pytest
 
 from cloud.domain.catalog import BoundTag, Expectation, Item, Party, WrongMasterData
-from cloud.domain.company import CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
+from cloud.domain.company import Closing, CompanySettings, Gate, Gateway, Site, WrongDescription, Zone
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.costing.allocation_rules import AllocationRule, rules_of
 from cloud.domain.ledger.charts import chart_of
@@ -182,6 +182,29 @@ def test_the_calendar_grows_without_gaps_and_keeps_locks(connection: psycopg.Con
     assert {m for m, state in months if state == "locked"} == {202402}
     with pytest.raises(WrongDescription, match="calendar of 1 … 2400 months"):
         ensure_periods(connection, company_id, TODAY, date(9999, 1, 1))
+
+
+def test_how_periods_are_closed_may_change_and_stays_where_a_description_is_silent(
+    connection: psycopg.Connection,
+) -> None:
+    told = Closing("send_on", ("finance",), 7, 4, "PBOC", "three")
+    company_id = set_up_company(connection, replace(CN, closing=told), TODAY)
+    for settings in (CN, replace(CN, closing=told)):
+        set_up_company(connection, settings, TODAY)
+        found = master.find_company(connection, "cn-1")
+        assert found is not None
+        assert found.settings.closing == told
+    set_up_company(connection, replace(CN, closing=replace(told, clarification_days=90)), TODAY)
+    row = connection.execute(
+        "SELECT late_policy, soft_close_roles, clarification_days, fiscal_year_month, rate_source, voucher_words"
+        "  FROM companies WHERE company_id = %s",
+        [company_id],
+    ).fetchone()
+    assert row == ("send_on", ["finance"], 90, 4, "PBOC", "three")
+    set_up_company(connection, replace(CN, code="cn-2"), TODAY)
+    usual = master.find_company(connection, "cn-2")
+    assert usual is not None
+    assert usual.settings.closing == Closing()
 
 
 def test_no_month_comes_before_one_that_is_closed(connection: psycopg.Connection) -> None:

@@ -1,6 +1,7 @@
 -- company_by_code --
 -- Who this is, and how its books are kept.
-SELECT company_id, code, name, currency, minor_digits, time_zone, profile, default_method
+SELECT company_id, code, name, currency, minor_digits, time_zone, profile, default_method, late_policy, soft_close_roles,
+       clarification_days, fiscal_year_month, rate_source, voucher_words
   FROM companies WHERE code = %(code)s
 
 -- add_company --
@@ -8,6 +9,13 @@ SELECT company_id, code, name, currency, minor_digits, time_zone, profile, defau
 INSERT INTO companies (code, name, currency, minor_digits, time_zone, profile, default_method)
 VALUES (%(code)s, %(name)s, %(currency)s, %(minor_digits)s, %(time_zone)s, %(profile)s, %(default_method)s)
 RETURNING company_id
+
+-- set_closing --
+-- How periods are closed; the books that are there stay as they are.
+UPDATE companies SET late_policy = %(late_policy)s, soft_close_roles = %(soft_close_roles)s,
+       clarification_days = %(clarification_days)s, fiscal_year_month = %(fiscal_year_month)s,
+       rate_source = %(rate_source)s, voucher_words = %(voucher_words)s
+ WHERE company_id = %(company)s
 
 -- set_default_method --
 -- For items that come later; those that are there keep theirs.

@@ -5,7 +5,7 @@ from textwrap import dedent
 
 import pytest
 
-from cloud.domain.company import Gate, lane_of
+from cloud.domain.company import Closing, Gate, lane_of
 from cloud.imports import company_file
 from cloud.imports.company_file import WrongCompanyFile, read_company_file, read_items_file
 from protocols.wire.topics import GatewayAddress
@@ -41,6 +41,31 @@ def test_the_example_of_the_documentation_can_be_read(tmp_path: Path) -> None:
     assert description.items[0].provenance == "company.toml"
     assert (description.settings.default_method, description.items[0].weight_mg) == ("fifo", 125_500)
     assert list(description.allocation_rules) == ["food", "tea"]
+    assert description.settings.closing == Closing(rate_source="PBOC", voucher_words="three")
+
+
+def test_what_a_description_leaves_out_of_the_close_is_usual_and_without_it_all_stays(tmp_path: Path) -> None:
+    assert read_company_file(_write(tmp_path, HEAD)).settings.closing is None
+    told = read_company_file(_write(tmp_path, HEAD + "[closing]\nclarification_days = 5\n")).settings.closing
+    assert told == Closing(clarification_days=5)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"),
+    [
+        ('late_policy = "never"', "late_policy to be one of post_back, send_on, got 'never'"),
+        ('soft_close_roles = ["boss"]', "role of soft_close_roles to be one of keeper, .*, got 'boss'"),
+        ('soft_close_roles = ["admin", "admin"]', "names a role twice"),
+        ("clarification_days = -1", "clarification_days of 0 … 3660, got -1"),
+        ("fiscal_year_month = 13", "fiscal_year_month of 1 … 12, got 13"),
+        (f'rate_source = "{"x" * 65}"', "rate_source of at most 64 characters"),
+        ('voucher_words = "two"', "voucher_words to be one of one, three, got 'two'"),
+        ("grace = 3", "unknown field `grace` - at `\\$.closing`"),
+    ],
+)
+def test_a_close_that_cannot_be_is_named(tmp_path: Path, line: str, complaint: str) -> None:
+    with pytest.raises(WrongCompanyFile, match=complaint):
+        read_company_file(_write(tmp_path, f"{HEAD}[closing]\n{line}\n"))
 
 
 @pytest.mark.parametrize(
