@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass, fields
 from datetime import date, datetime
+from uuid import UUID
 
 import psycopg
 
@@ -56,6 +57,31 @@ class Awaited:
     dimension_id: int
     count: int
     first: int
+
+
+@dataclass(frozen=True, slots=True)
+class EntryLine:
+    """A line of an entry with the entry's head and the account's names; amounts in minor units, debit positive.
+
+    currency  ISO 4217 number, 0 for the company's own
+    """
+
+    source_id: UUID
+    step: int
+    kind: int
+    posting_date: date
+    period_id: int
+    tags: int
+    document: str
+    line_no: int
+    number: str
+    name_zh: str
+    name_en: str
+    role: str | None
+    dimensions: str
+    amount: int
+    currency: int
+    currency_amount: int
 
 
 def lock(connection: psycopg.Connection, company_id: int) -> None:
@@ -160,3 +186,17 @@ def awaited(connection: psycopg.Connection, company_id: int) -> list[Awaited]:
 def unbound(connection: psycopg.Connection, company_id: int) -> dict[int, int]:
     """{site: how many observations there wait for their tags to be bound to items}."""
     return dict(connection.execute(statement(NOUN, "observations"), {"company": company_id}).fetchall())
+
+
+def entry_lines(connection: psycopg.Connection, company_id: int, sources: Sequence[UUID]) -> list[EntryLine]:
+    """What this transaction wrote for these sources, in the order of the books."""
+    values = {"company": company_id, "ids": [str(one) for one in sources]}
+    return [EntryLine(*row) for row in connection.execute(statement(NOUN, "entries"), values)]
+
+
+def legs(
+    connection: psycopg.Connection, company_id: int, sources: Sequence[UUID]
+) -> dict[UUID, tuple[int, str, int, str, str]]:
+    """(Kind, item class, site, reason, party class) by which the rule of each movement or value event was found."""
+    values = {"company": company_id, "ids": [str(one) for one in sources]}
+    return {row[0]: (row[1], *row[2:]) for row in connection.execute(statement(NOUN, "legs"), values)}

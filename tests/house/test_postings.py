@@ -33,7 +33,7 @@ def test_every_kind_is_told_as_its_rule_posts_it() -> None:
 def test_every_kind_without_a_rule_is_told_with_the_reason() -> None:
     told = table("without a rule")
     assert told == [[named(kind), why] for kind, why in WITHOUT_RULE.items()]
-    assert {kind for kind in Kind} - {Kind(rule.kind) for rule in POSTING_RULES} == set(WITHOUT_RULE)
+    assert set(Kind) - {Kind(rule.kind) for rule in POSTING_RULES} == set(WITHOUT_RULE)
 
 
 def test_the_rules_of_goods_shipped_not_invoiced_are_told() -> None:

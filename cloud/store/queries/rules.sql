@@ -98,3 +98,22 @@ SELECT e.source_id, e.step, e.kind, e.posting_date, e.period_id, e.tags, e.docum
   LEFT JOIN dimension_sets d ON d.company_id = l.company_id AND d.dimension_id = l.dimension_id
  WHERE e.company_id = %(company)s AND e.source_id = ANY(%(ids)s::uuid[]) AND e.xid = pg_current_xact_id()
  ORDER BY e.row_no, l.line_no
+
+-- legs --
+-- What decided on the rule of movements and value events of this transaction: kind, class of the item, site, reason,
+-- class of the party. Movements inside one pool have no cost, and no rule.
+SELECT m.movement_id, m.kind, i.item_class, p.site_id, m.reason, coalesce(y.party_class, '')
+  FROM movements m
+  JOIN items i USING (company_id, item_id)
+  LEFT JOIN parties y USING (company_id, party_id)
+  JOIN LATERAL (SELECT pool_id FROM cost_entries c
+                 WHERE c.company_id = m.company_id AND c.movement_id = m.movement_id AND c.step IN (0, 1)
+                 ORDER BY c.step LIMIT 1) c ON true
+  JOIN cost_pools p ON p.company_id = m.company_id AND p.pool_id = c.pool_id
+ WHERE m.company_id = %(company)s AND m.movement_id = ANY(%(ids)s::uuid[])
+ UNION ALL
+SELECT v.event_id, v.kind, i.item_class, p.site_id, v.reason, ''
+  FROM value_events v
+  JOIN cost_pools p ON p.company_id = v.company_id AND p.pool_id = v.pool_id
+  JOIN items i ON i.company_id = p.company_id AND i.item_id = p.item_id
+ WHERE v.company_id = %(company)s AND v.event_id = ANY(%(ids)s::uuid[])
