@@ -22,6 +22,8 @@ from cloud.flows.post_adjustments import BooksDisagree
 from cloud.flows.recost import recost_company
 from cloud.flows.revalue_currencies import revalue
 from cloud.flows.settle_period import CannotSettle, settle_period
+from cloud.flows.spread_variance import PROFILE as SPREADS
+from cloud.flows.spread_variance import CannotSpread, spread_variance
 from cloud.store import recosting
 from cloud.store.closing import Period
 
@@ -35,7 +37,7 @@ class StepRefused(ValueError):
 
 # What flows refuse; anything else is an error of ours or of the database and ends the close.
 REFUSED = (
-    StepRefused, CannotRecord, CannotSettle, CannotCarry, CannotCost, BooksDisagree,
+    StepRefused, CannotRecord, CannotSettle, CannotCarry, CannotSpread, CannotCost, BooksDisagree,
 )  # fmt: skip
 
 
@@ -110,6 +112,14 @@ def _revalue(connection: Connection, period: Period, by: str) -> Mapping[str, An
     }  # fmt: skip
 
 
+def _spread(connection: Connection, period: Period, by: str) -> Mapping[str, Any]:
+    if period.profile != SPREADS:
+        return {"documents": 0}
+    found = spread_variance(connection, period.company_id, period.period_id, by)
+    share = sum(one.share for one in found.classes)
+    return {"documents": len(found.documents), "spread": minor_text(share, period.minor_digits)}
+
+
 def _carry(connection: Connection, period: Period, by: str) -> Mapping[str, Any]:
     if not period.ends_fiscal_year:
         return {"documents": 0}
@@ -131,6 +141,7 @@ STEPS = (
     RECOST,
     Step("settle", "结转期末成本", "Settle methods that price by period", _settle),
     Step("revalue", "期末调汇", "Revalue currencies at the closing rate", _revalue),
+    Step("spread", "分摊材料成本差异", "Spread the material cost variance", _spread),
     Step("carry", "结转本年利润", "Carry the year's results forward", _carry),
     Step("number", "凭证编号", "Number the vouchers", _number),
 )
