@@ -33,7 +33,7 @@ GRANT INSERT, UPDATE, DELETE ON cost_layers, open_observations TO tallygate_inge
 GRANT INSERT (company_id, movement_id, party_id, document, item_id, qty_micro, price_micro, currency, rate_nano,
               net_amount, occurred_us)
     ON journal_drafts TO tallygate_ingest, tallygate_api;
-GRANT UPDATE (state, posted_as, changed_by) ON journal_drafts TO tallygate_api, tallygate_ingest;
+GRANT UPDATE (state, posted_as, changed_by, reason) ON journal_drafts TO tallygate_api, tallygate_ingest;
 GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, item_costs, turnovers, lane_heads
     TO tallygate_ingest, tallygate_api;
 GRANT UPDATE (done_micro) ON expectations TO tallygate_ingest, tallygate_api;
