@@ -9,13 +9,14 @@ BEFORE_COSTING = ("0001_foundation", "0002_views", "0003_reading")
 # role, ASBE number, generic number, ASBE name, generic name, English names, whether its movements only write it
 OLD_CHART = (
     ("raw_material", "1403", "1310", "原材料", "原材料", "Raw materials", "Raw materials", True),
-    ("goods", "1405", "1320", "库存商品", "商品", "Merchandise and finished goods", "Merchandise and finished goods", True),
+    ("goods", "1405", "1320", "库存商品", "商品", "Merchandise and finished goods",
+     "Merchandise and finished goods", True),
     ("in_transit", "140591", "1330", "库存商品——调拨在途", "调拨在途", "Goods in transit between own sites",
      "Goods in transit between own sites", True),
     ("clarification_stock", "140592", "1340", "库存商品——待处理", "待处理存货", "Goods in clarification",
      "Goods in clarification", True),
-    ("clarification", "1901", "1390", "待处理财产损溢", "待处理损溢", "Property gains and losses awaiting clarification",
-     "Stock differences awaiting clarification", True),
+    ("clarification", "1901", "1390", "待处理财产损溢", "待处理损溢",
+     "Property gains and losses awaiting clarification", "Stock differences awaiting clarification", True),
     ("grni", "220201", "2110", "应付账款——暂估", "暂估应付账款", "Goods received not invoiced",
      "Goods received not invoiced", True),
     ("opening_equity", "410499", "3900", "利润分配——期初余额", "期初余额", "Opening balance equity",

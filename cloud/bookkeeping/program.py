@@ -11,10 +11,30 @@ from types import ModuleType
 import psycopg
 
 from cloud import settings
-from cloud.bookkeeping import closing, open_items, rates, trial_balance, vouchers
+from cloud.bookkeeping import (
+    chart,
+    closing,
+    dimensions,
+    open_items,
+    period_end,
+    rates,
+    revalue,
+    trial_balance,
+    vouchers,
+)
 
 # Each has add_commands(verbs); a command's `work(dsn, arguments)` returns the exit status.
-MODULES: tuple[ModuleType, ...] = (closing, rates, vouchers, open_items, trial_balance)
+MODULES: tuple[ModuleType, ...] = (
+    chart,
+    dimensions,
+    rates,
+    revalue,
+    vouchers,
+    closing,
+    open_items,
+    trial_balance,
+    period_end,
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -1,4 +1,4 @@
-"""The migration to full charts: a company of before has the chart of a new one, and what was posted stays where it was."""
+"""The migration to full charts: a company of before has the chart of a new one, and accounts keep their ids."""
 
 from collections.abc import Iterator
 from typing import Any

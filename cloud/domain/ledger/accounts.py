@@ -9,6 +9,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date
 from enum import StrEnum
+from typing import Any
 
 FIRST_DAY = date.min
 LAST_DAY = date.max
@@ -163,6 +164,13 @@ class Account:
             yield "monetary", f"expected False for the role {self.role}, got True"
 
 
+def flags_of(role: str | None) -> dict[str, Any]:
+    """What an account must say of itself for a role: is_monetary and has_items, as far as they cannot be otherwise."""
+    if role in CONTROL_ROLES:
+        return {"is_monetary": role in MONETARY_ROLES, "has_items": role in ITEM_ROLES}
+    return {"is_monetary": True} if role in MONETARY_ROLES else {}
+
+
 @dataclass(frozen=True, slots=True)
 class Complaint:
     """What is wrong with which account; `column` is empty where no one field is to blame."""
@@ -256,12 +264,14 @@ def change_complaints(
     now: Mapping[str, Standing],
     wanted: Sequence[Account],
     renumbered: Mapping[str, str],
-    unlocked_from: date = FIRST_DAY,
+    unlocked_from: date = LAST_DAY,
+    needed: Collection[str] = ROLES,
 ) -> Iterator[Complaint]:
     """What the books forbid of a change from `now`, by number, to `wanted`.
 
     renumbered     {new number: old number} of accounts that keep all but their number; absent ones are removed
     unlocked_from  first day of the earliest period that is not locked: from then on roles must have an account
+    needed         roles that programs or posting rules name
     """
     kept = {renumbered.get(account.number, account.number) for account in wanted}
     for number, standing in now.items():
@@ -273,7 +283,7 @@ def change_complaints(
             yield from _use_complaints(before, account)
         if account.role is not None and (before is None or before.account != account):
             yield from _role_validity(account, unlocked_from)
-    yield from _lost_roles(now, wanted)
+    yield from _lost_roles(now, wanted, needed)
     yield from _moved_roles(now, wanted, renumbered)
 
 
@@ -312,11 +322,13 @@ def _role_validity(account: Account, unlocked_from: date) -> Iterator[Complaint]
         )
 
 
-def _lost_roles(now: Mapping[str, Standing], wanted: Sequence[Account]) -> Iterator[Complaint]:
+def _lost_roles(
+    now: Mapping[str, Standing], wanted: Sequence[Account], needed: Collection[str]
+) -> Iterator[Complaint]:
     there = {account.role for account in wanted if account.site is None}
     for number, standing in now.items():
         role = standing.account.role
-        if role is not None and standing.account.site is None and role not in there:
+        if role in needed and standing.account.site is None and role not in there:
             yield Complaint(number, "role", f"no account would stand for {role}: name another one for it")
 
 
