@@ -102,6 +102,7 @@ class Plan:
         for row in np.flatnonzero(overflowed(moves, own)):
             legs.reject.setdefault(int(row), "quantity × price passes what the books can hold")
         own = np.where((legs.src == NONE) & (legs.dst != NONE), own, NONE)
+        own_amount[_taken_back(moves.kind, legs.src, legs.dst)] = ABSENT
         op = np.where(moves.kind == Kind.PRODUCTION_ISSUE, int(Op.FEED), int(Op.MOVE))
         plan = cls(
             company, chart, moves, events, Records.of(moves, events), legs.keys, legs.src, legs.dst, legs.counter, op,
@@ -234,6 +235,14 @@ class Plan:
             return pools.get(int(events.pool[row]), f"no cost pool {events.pool[row]}")
         item, location, lot = (int(column[row]) for column in (events.item, events.location, events.lot))
         return self.chart.pool_at(item, location, lot) or "there is no stock at its location"
+
+
+def _taken_back(kind: Int64, src: Int64, dst: Int64) -> NDArray[np.bool_]:
+    """Receipts that take goods out and returns that bring them: they take back, at what the goods cost by now."""
+    out, back = (src != NONE) & (dst == NONE), (src == NONE) & (dst != NONE)
+    receipt = (kind == Kind.PURCHASE_RECEIPT) | (kind == Kind.OPENING_STOCK)
+    taken: NDArray[np.bool_] = (receipt & out) | ((kind == Kind.SUPPLIER_RETURN) & back)
+    return taken
 
 
 def _named(moves: MovementColumns, events: ValueEventColumns) -> tuple[Int64, list[bytes]]:

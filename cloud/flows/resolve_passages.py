@@ -117,6 +117,9 @@ class _Known:
     lot: int
     reason: str
     dimension: int
+    price: int
+    rate: int
+    currency: int
     gateway: int
     epoch: uuid.UUID
     seq: int
@@ -331,10 +334,12 @@ class _Resolution:
     def _add_known(self, tag: _Tag, row: tuple[Any, ...]) -> None:
         _, movement_id, occurred_us, gate_id, direction, confidence, _outcome, n, *terms = row
         gate = self._gates_by_id[gate_id]
-        kind, item, qty, from_id, to_id, party, document, lot, reason, dimension, gateway, epoch, seq = terms
+        (kind, item, qty, from_id, to_id, party, document, lot, reason, dimension, price, rate, currency, gateway,
+         epoch, seq) = terms  # fmt: skip
         self._known.append(
             _Known(movement_id, n, kind or 0, item or 0, qty or 0, from_id or 0, to_id or 0, party or 0,
-                   document or "", lot or 0, reason or "", dimension or 0, gateway, epoch, seq)
+                   document or "", lot or 0, reason or "", dimension or 0, NONE if price is None else price,
+                   rate or 1_000_000_000, currency or 0, gateway, epoch, seq)
         )  # fmt: skip
         tag.sightings.append(
             Sighting(
@@ -398,15 +403,20 @@ class _Resolution:
         tag.location = to_id
 
     def _unmake(self, known: _Known, sighting: Sighting, values: dict[uuid.UUID, int]) -> None:
-        """A known movement should not have been: the same goods go back at what they cost."""
+        """A known movement should not have been: the same goods go back at what they cost.
+
+        What was owed for them in another currency goes with them, so that movement bears their price again.
+        """
+        is_foreign = known.currency != 0
         self._moves.append(
             _Move(
                 movement_id=_derived(known.movement_id, known.n), kind=known.kind, item=known.item, qty=known.qty,
-                from_id=known.to_id, to_id=known.from_id, party=known.party, document=known.document, price=NONE,
-                rate=1_000_000_000, value=-values.get(known.movement_id, 0) or NONE,
+                from_id=known.to_id, to_id=known.from_id, party=known.party, document=known.document,
+                price=known.price if is_foreign else NONE, rate=known.rate if is_foreign else 1_000_000_000,
+                value=-values.get(known.movement_id, 0) or NONE,
                 occurred_us=sighting.occurred_us, tags=0, gateway=known.gateway, epoch=known.epoch,
                 seq=known.seq, corrects=known.movement_id, lot=known.lot, source_row=NONE,
-                reason=known.reason, dimension=known.dimension,
+                reason=known.reason, dimension=known.dimension, currency=known.currency,
             )
         )  # fmt: skip
 

@@ -125,6 +125,35 @@ def test_goods_are_posted_in_both_currencies_with_the_digits_of_each(
     assert off <= max(1, from_base(1, minor_digits(currency), rate_nano, minor_digits(base)))
 
 
+def test_a_gate_books_what_it_expects_in_its_currency_and_takes_it_back_whole(warehouse: Warehouse) -> None:
+    """given a pallet @ $3.00 that dock-1 guessed to come in; when dock-2 saw it surely go out; then nothing is owed."""
+    tag = warehouse.tag(1)
+    warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="3.00", currency="USD", rate_nano=7_100_000_000)
+    warehouse.log.passage(tag, "in", 0, gate="dock-1", confidence=0.55)
+    warehouse.record(warehouse.log.message())
+    assert held(warehouse, "grni") == {USD: (-30_00, -213_00)}
+    warehouse.log.passage(tag, "out", 2, gate="dock-2", confidence=0.98)
+    warehouse.record(warehouse.log.message(2))
+    assert lines(warehouse, Kind.PURCHASE_RECEIPT) == [
+        [("goods", 213_00, USD, 30_00), ("grni", -213_00, USD, -30_00)],
+        [("goods", -213_00, USD, -30_00), ("grni", 213_00, USD, 30_00)],
+    ]
+    assert held(warehouse, "grni") == {}
+
+
+def test_a_return_at_a_price_owes_less_and_taken_back_owes_it_again(warehouse: Warehouse) -> None:
+    """given 10 lamps @ $3.00; when a gate guessed that they go back @ $2.50, and they did not; then $30.00 are owed."""
+    tag = warehouse.tag(1, "LAMP")
+    receive(warehouse, "LAMP", 10, "3.00", -600, rate_nano=7 * NANO, currency=USD)
+    warehouse.expect(Kind.SUPPLIER_RETURN, "LAMP", 10, price="2.50", currency="USD", rate_nano=7 * NANO)
+    warehouse.log.passage(tag, "out", 0, gate="dock-1", confidence=0.55)
+    warehouse.record(warehouse.log.message())
+    assert held(warehouse, "grni") == {USD: (-5_00, -35_00)}
+    warehouse.log.passage(tag, "in", 2, gate="dock-2", confidence=0.98)
+    warehouse.record(warehouse.log.message(2))
+    assert held(warehouse, "grni")[USD][0] == -30_00
+
+
 # ── The end of a month ──
 
 

@@ -40,13 +40,14 @@ SELECT pg_advisory_xact_lock(hashtextextended('tags/' || %(company)s || '/' || b
 -- so that each has an index of its own.
 SELECT o.epc, o.movement_id, o.occurred_us, o.gate_id, o.direction, o.confidence, o.outcome,
        m.n + c.n, m.kind, m.item_id, m.qty_micro, m.from_id, m.to_id, m.party_id, m.document,
-       m.lot_id, m.reason, m.dimension_id, o.gateway_id, o.epoch, o.seq
+       m.lot_id, m.reason, m.dimension_id, m.price_micro, m.rate_nano, m.currency, o.gateway_id, o.epoch, o.seq
   FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
   JOIN observations o ON o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us >= q.since_us
   CROSS JOIN LATERAL (
       SELECT count(*) AS n, min(kind) AS kind, min(item_id) AS item_id, min(qty_micro) AS qty_micro,
              min(from_id) AS from_id, min(to_id) AS to_id, min(party_id) AS party_id, min(document) AS document,
-             min(lot_id) AS lot_id, min(reason) AS reason, min(dimension_id) AS dimension_id
+             min(lot_id) AS lot_id, min(reason) AS reason, min(dimension_id) AS dimension_id,
+             min(price_micro) AS price_micro, min(rate_nano) AS rate_nano, min(currency) AS currency
         FROM movements m WHERE m.company_id = %(company)s AND m.movement_id = o.movement_id) m
   CROSS JOIN LATERAL (
       SELECT count(*) AS n FROM movements c WHERE c.company_id = %(company)s AND c.corrects = o.movement_id) c
