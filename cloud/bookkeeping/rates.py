@@ -3,6 +3,7 @@
 tallygate ledger rates load COMPANY FILE.csv [--source NAME] [--inverse] [--encoding NAME]
 tallygate ledger rates show COMPANY [--currency USD] [--from DAY] [--to DAY] [--source NAME] [--all]
 tallygate ledger rates show COMPANY --currency USD --on DAY [--source NAME]      the rate that this day takes
+tallygate ledger rates source COMPANY [--name NAME]      whose rates the company goes by; naming it is the owner's
 """
 
 import argparse
@@ -46,6 +47,10 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     show.add_argument("--all", action="store_true", help="also rates that a later one of their day replaced")
     show.add_argument("--on", type=_day, help="the rate that this day takes")
     show.set_defaults(work=_show)
+    source = nouns.add_parser("source", help="whose rates the company goes by")
+    source.add_argument("company", help="the company's code")
+    source.add_argument("--name", help="name it, '' for any; needs the owner's connection")
+    source.set_defaults(work=_source)
 
 
 def _load(dsn: str, arguments: argparse.Namespace) -> int:
@@ -72,6 +77,15 @@ def _show(dsn: str, arguments: argparse.Namespace) -> int:
             )  # fmt: skip
     for rate in sorted(rates, key=lambda rate: (rate.day, code_of(rate.currency), rate.source, rate.link_no)):
         print(_line(rate, company.settings.currency))
+    return 0
+
+
+def _source(dsn: str, arguments: argparse.Namespace) -> int:
+    with _connect(dsn) as connection:
+        company_id = known_company(connection, arguments.company).company_id
+        if arguments.name is not None:
+            store.set_own_source(connection, company_id, arguments.name)
+        print(f"{arguments.company}: {store.own_source(connection, company_id) or 'any source'}")
     return 0
 
 

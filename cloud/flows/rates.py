@@ -74,8 +74,23 @@ def rate_on(
     """
     found = rates_on(connection, company_id, [(currency, day)], source, age_days=age_days, recorded=recorded)
     if (rate := found.get((currency, day))) is None:
-        raise NoRate(currency, day, source or "", age_days)
+        raise no_rate(connection, company_id, currency, day, source, age_days=age_days)
     return rate
+
+
+def no_rate(
+    connection: Connection,
+    company_id: int,
+    currency: int,
+    day: date,
+    source: str | None = None,
+    *,
+    age_days: int = RATE_AGE_DAYS,
+    row: int | None = None,
+) -> NoRate:
+    """What to raise where `rates_on` has found none; it names the source that was asked."""
+    asked = store.own_source(connection, company_id) if source is None else source
+    return NoRate(currency, day, asked, age_days, row)
 
 
 def rates_on(
@@ -103,7 +118,7 @@ def rates_at(connection: Connection, company_id: int, wanted: Sequence[tuple[int
     found = rates_on(connection, company_id, [day for day in days if day[0]])
     for number, (currency, day) in enumerate(days):
         if currency and (currency, day) not in found:
-            raise NoRate(currency, day, "", RATE_AGE_DAYS, number)
+            raise no_rate(connection, company_id, currency, day, row=number)
     return [found[day].rate_nano if day[0] else NANO for day in days]
 
 

@@ -24,7 +24,7 @@ from cloud.domain.currency import code_of, digits_of, to_base
 from cloud.domain.movement import Kind, derived_id
 from cloud.flows.answer_once import CannotRecord
 from cloud.flows.post_document import LINES_MAX, Document, DocumentLine, post_documents
-from cloud.flows.rates import RATE_AGE_DAYS, NoRate, rates_on
+from cloud.flows.rates import no_rate, rates_on
 from cloud.store import revaluation as store
 from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.journal import hold_calendar
@@ -133,7 +133,7 @@ def _compare(
     rates = rates_on(cursor, company_id, [(currency, day) for currency in held])
     for currency in sorted(held):
         if (currency, day) not in rates:
-            raise NoRate(currency, day, "", RATE_AGE_DAYS)
+            raise no_rate(cursor, company_id, currency, day)
     return tuple(_line(one, rates.get((one.currency, day)), base_digits) for one in balances)
 
 

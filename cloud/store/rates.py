@@ -107,3 +107,16 @@ def time_zone(connection: Connection, company_id: int) -> str:
     if row is None:
         raise LookupError(f"no company {company_id}")
     return str(row[0])
+
+
+def own_source(connection: Connection, company_id: int) -> str:
+    """The source that a company has named for its rates; empty: any. Raises LookupError."""
+    row = connection.execute(statement(NOUN, "own_source"), {"company": company_id}).fetchone()
+    if row is None:
+        raise LookupError(f"no company {company_id}")
+    return str(row[0])
+
+
+def set_own_source(connection: Connection, company_id: int, source: str) -> None:
+    """Name the source whose rates count from now on; empty: any. Needs the owner's connection."""
+    connection.execute(statement(NOUN, "set_own_source"), {"company": company_id, "source": source})

@@ -49,3 +49,11 @@ SELECT r.currency, r.day, r.source, r.rate_nano, r.recorded_at, r.recorded_by, r
 -- time_zone --
 -- In which a company's days begin.
 SELECT time_zone FROM companies WHERE company_id = %(company)s
+
+-- own_source --
+-- Whose rates a company goes by; empty: anybody's.
+SELECT rate_source FROM companies WHERE company_id = %(company)s
+
+-- set_own_source --
+-- From now on. What was priced before keeps its rate.
+UPDATE companies SET rate_source = %(source)s WHERE company_id = %(company)s

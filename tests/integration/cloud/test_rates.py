@@ -277,6 +277,24 @@ def test_rates_are_loaded_and_shown_at_the_terminal(
     assert capsys.readouterr().out.startswith("2026-10-30  1 USD = 7.1234 CNY  safe")
 
 
+def test_the_owner_names_whose_rates_count(
+    ledger: psycopg.Connection,
+    database: Database,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+) -> None:
+    assert program.main(["rates", "source", "cn"]) == 0
+    assert program.main(["rates", "source", "cn", "--name", "safe"]) == 2
+    shown = capsys.readouterr()
+    assert (shown.out, "permission denied for table companies" in shown.err) == ("cn: any source\n", True)
+    monkeypatch.setenv("TALLYGATE_DSN", database.owner_dsn)
+    assert program.main(["rates", "source", "cn", "--name", "safe"]) == 0
+    assert program.main(["rates", "show", "cn", "--currency", "USD", "--on", "2026-11-02"]) == 2
+    shown = capsys.readouterr()
+    assert shown.out == "cn: safe\n"
+    assert "no rate of USD from safe is known on 2026-11-02" in shown.err
+
+
 def test_what_the_terminal_is_refused_says_why(
     ledger: psycopg.Connection, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
