@@ -8,7 +8,6 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, Field, StringConstraints
 
 from cloud.api.access import Pool, Reader
-from cloud.api.movements import wrong_lot
 from cloud.api.once import Change, MovementChange, moment_us, parse_signed, refusals, unknown_codes
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, make_page
 from cloud.api.problems import not_found, wrong_value
@@ -27,6 +26,8 @@ from cloud.api.values import (
 from cloud.domain.decimals import micro_text
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import Answered
+from cloud.flows.assemble import Assembly, assemble
+from cloud.flows.name_movements import wrong_lot
 from cloud.flows.production import (
     COMPONENTS_MAX,
     Absorbed,
@@ -103,6 +104,31 @@ class IssuesIn(BaseModel):
     model_config = {"extra": "forbid"}
 
     rows: list[IssueIn] = Field(min_length=1, max_length=COMPONENTS_MAX)
+    occurred_at: MomentIn | None = None
+
+
+class AssemblyIn(BaseModel):
+    """Parts that become another item at once."""
+
+    model_config = {
+        "extra": "forbid",
+        "json_schema_extra": {
+            "examples": [
+                {
+                    "code": "RP-7", "item": "BOX-12", "quantity": "12", "site": "MAIN", "to": "STORE",
+                    "rows": [{"item": "CRATE-7", "quantity": "3", "from": "STORE"}],
+                }
+            ]
+        },
+    }  # fmt: skip
+
+    code: OrderCode
+    item: Code = Field(description="What is made.")
+    quantity: DecimalText
+    site: Code
+    to_location: Code = Field(alias="to")
+    lot: LotCode | None = Field(None, description="Lot or serial number of what is made.")
+    rows: list[IssueIn] = Field(min_length=1, max_length=COMPONENTS_MAX, description="What it is made of.")
     occurred_at: MomentIn | None = None
 
 
@@ -225,13 +251,33 @@ def release(body: WorkOrderIn, change: MovementChange) -> DoneOut:
     return _done(change, body.code, answered)
 
 
+@router.post("/assemblies", response_model=DoneOut, status_code=201, summary="Assemble or repack")
+def put_together(body: AssemblyIn, change: MovementChange) -> DoneOut:
+    """Parts leave stock and the output comes in at their cost: a work order that begins and ends at once."""
+    company_id = change.company_id
+    request = change.request("work-orders", body, "assemblies")
+    with change.pool.connection() as connection:
+        order = _new_order(connection, company_id, WorkOrderIn(
+            code=body.code, item=body.item, quantity=body.quantity, site=body.site, components=[],
+        ))  # fmt: skip
+        parts = _issues(connection, company_id, body.rows)
+        places = codes.location_ids(connection, company_id, {body.to_location})
+        if body.to_location not in places:
+            raise unknown_codes([{"pointer": "/to", "detail": f"no location {body.to_location!r}"}])
+        item = codes.items(connection, company_id, {body.item})[body.item]
+        assembly = Assembly(order, parts, places[body.to_location], _lot(connection, company_id, item, body.lot))
+        with refusals("/rows"):
+            answered = assemble(connection, company_id, assembly, moment_us(body.occurred_at), request)
+    return _done(change, body.code, answered)
+
+
 @router.post("/{code}/issues", response_model=DoneOut, status_code=201, summary="Issue components")
 def issue(code: OrderPath, body: IssuesIn, change: MovementChange) -> DoneOut:
     """Components leave stock, and their cost goes into the order."""
     company_id = change.company_id
     request = change.request("work-orders", body, code, "issues")
     with change.pool.connection() as connection:
-        issues = _issues(connection, company_id, body)
+        issues = _issues(connection, company_id, body.rows)
         with refusals("/rows", NoSuchOrder):
             answered = issue_components(connection, company_id, code, issues, moment_us(body.occurred_at), request)
     return _done(change, code, answered)
@@ -327,11 +373,11 @@ def _new_order(connection: psycopg.Connection, company_id: int, body: WorkOrderI
     )
 
 
-def _issues(connection: psycopg.Connection, company_id: int, body: IssuesIn) -> list[Issue]:
-    items = codes.items(connection, company_id, {row.item for row in body.rows})
-    places = codes.location_ids(connection, company_id, {row.from_location for row in body.rows})
+def _issues(connection: psycopg.Connection, company_id: int, rows: list[IssueIn]) -> list[Issue]:
+    items = codes.items(connection, company_id, {row.item for row in rows})
+    places = codes.location_ids(connection, company_id, {row.from_location for row in rows})
     errors = []
-    for number, row in enumerate(body.rows):
+    for number, row in enumerate(rows):
         if row.item not in items:
             errors.append({"pointer": f"/rows/{number}/item", "detail": f"no item {row.item!r}"})
         elif (wrong := wrong_lot(row.lot, items[row.item])) is not None:
@@ -340,7 +386,7 @@ def _issues(connection: psycopg.Connection, company_id: int, body: IssuesIn) -> 
             errors.append({"pointer": f"/rows/{number}/from", "detail": f"no location {row.from_location!r}"})
     if errors:
         raise unknown_codes(errors)
-    named = {(items[row.item].item_id, row.lot) for row in body.rows if row.lot is not None}
+    named = {(items[row.item].item_id, row.lot) for row in rows if row.lot is not None}
     lots = master.put_lots(connection, company_id, sorted(named))
     return [
         Issue(
@@ -349,7 +395,7 @@ def _issues(connection: psycopg.Connection, company_id: int, body: IssuesIn) -> 
             places[row.from_location],
             0 if row.lot is None else lots[items[row.item].item_id, row.lot],
         )
-        for number, row in enumerate(body.rows)
+        for number, row in enumerate(rows)
     ]
 
 
@@ -358,7 +404,10 @@ def _lot_of_output(connection: psycopg.Connection, company_id: int, code: str, l
     rows = production.orders(connection, company_id, "", 1, one=code)
     if not rows:
         return 0
-    item = codes.items(connection, company_id, [rows[0].item])[rows[0].item]
+    return _lot(connection, company_id, codes.items(connection, company_id, [rows[0].item])[rows[0].item], lot)
+
+
+def _lot(connection: psycopg.Connection, company_id: int, item: codes.ItemCode, lot: str | None) -> int:
     if (wrong := wrong_lot(lot, item)) is not None:
         raise wrong_value("/lot", wrong)
     return 0 if lot is None else master.put_lots(connection, company_id, [(item.item_id, lot)])[item.item_id, lot]

@@ -58,17 +58,11 @@ def release_order(
     connection: psycopg.Connection, company_id: int, order: NewOrder, occurred_us: int, request: Request
 ) -> Answered:
     """Begin a work order. Raises CannotRecord, RequestConflict, psycopg.Error."""
-    _check_order(order)
+    check_order(order)
 
     def work(cursor: Cursor, batch: Batch) -> list[str]:
-        try:
-            with cursor.connection.transaction():
-                made = production.add_order(cursor, company_id, order, place_code(order.code))
-        except psycopg.errors.UniqueViolation:
-            raise CannotRecord(
-                f"there is already a work order or place with the code {order.code!r}", field="code"
-            ) from None
-        start = _move(cursor, company_id, made, Kind.PRODUCTION_START, order.planned_micro, occurred_us)
+        made = add_order(cursor, company_id, order)
+        start = start_move(cursor, company_id, made, order.planned_micro, occurred_us)
         return book_rows(cursor, batch, request.key, [start], own_values={0: 0})
 
     return answer_once(connection, company_id, request, work)
@@ -86,7 +80,7 @@ def issue_components(
 
     def work(cursor: Cursor, batch: Batch) -> list[str]:
         order = _open_order(cursor, company_id, code)
-        moves = [_issue(order, number, issue, occurred_us) for number, issue in enumerate(issues)]
+        moves = [issue_move(order, number, issue, occurred_us) for number, issue in enumerate(issues)]
         return book_rows(cursor, batch, request.key, moves)
 
     return answer_once(connection, company_id, request, work)
@@ -143,7 +137,7 @@ def receive_output(
         moves: list[Declared] = []
         beyond = qty_micro - _in_work(cursor, company_id, order)
         if beyond > 0:
-            moves.append(_move(cursor, company_id, order, Kind.PRODUCTION_START, beyond, occurred_us))
+            moves.append(start_move(cursor, company_id, order, beyond, occurred_us))
         if backflush_from is not None:
             moves += _backflush(cursor, company_id, order, qty_micro, backflush_from, occurred_us)
         moves.append(
@@ -195,12 +189,29 @@ def order_event(
     )
 
 
+def add_order(cursor: Cursor, company_id: int, order: NewOrder) -> WorkOrder:
+    """The order with its own place. Raises CannotRecord, psycopg.Error."""
+    try:
+        with cursor.connection.transaction():
+            return production.add_order(cursor, company_id, order, place_code(order.code))
+    except psycopg.errors.UniqueViolation:
+        raise CannotRecord(
+            f"there is already a work order or place with the code {order.code!r}", field="code"
+        ) from None
+
+
+def start_move(cursor: Cursor, company_id: int, order: WorkOrder, qty_micro: int, occurred_us: int) -> Declared:
+    """So much of its output begins."""
+    return _move(cursor, company_id, order, Kind.PRODUCTION_START, qty_micro, occurred_us)
+
+
 def place_code(order_code: str) -> str:
     """The code of an order's own place."""
     return f"WO/{order_code}"
 
 
-def _check_order(order: NewOrder) -> None:
+def check_order(order: NewOrder) -> None:
+    """What no order can be. Raises CannotRecord."""
     if not 1 <= order.planned_micro <= QTY_MAX:
         raise CannotRecord(f"expected 1 … {QTY_MAX} × 10⁻⁶, got {order.planned_micro}", field="quantity")
     if len(order.components) > COMPONENTS_MAX:
@@ -237,7 +248,8 @@ def _move(
     return Declared(kind, order.item_id, qty_micro, *ends, occurred_us, document=order.code)
 
 
-def _issue(order: WorkOrder, number: int, issue: Issue, occurred_us: int) -> Declared:
+def issue_move(order: WorkOrder, number: int, issue: Issue, occurred_us: int) -> Declared:
+    """A component into the order; number: its row. Raises CannotRecord."""
     if issue.item_id == order.item_id:
         raise CannotRecord("what an order makes cannot be its own component", number, "item")
     return Declared(
@@ -253,7 +265,7 @@ def _backflush(
     for row in production.components(cursor, company_id, order):
         qty = standard_quantity(Component(0, row.standard_qty, None), qty_micro)
         if qty > 0:
-            moves.append(_issue(order, len(moves), Issue(row.item_id, qty, from_id), occurred_us))
+            moves.append(issue_move(order, len(moves), Issue(row.item_id, qty, from_id), occurred_us))
     return moves
 
 
