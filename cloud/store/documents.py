@@ -251,13 +251,16 @@ def dimension_needs(cursor: Cursor, company_id: int, sets: Sequence[int]) -> Dim
     for account, number, type_id, code, is_required in cursor.execute(
         statement(NOUN, "document_needs"), {"company": company_id}
     ):
-        allowed[account].add(type_id)
-        types[type_id], numbers[account] = code, number
+        numbers[account] = number
+        if type_id is not None:
+            allowed[account].add(type_id)
         if is_required:
             required[account].add(type_id)
+            types[type_id] = code
     where = {"company": company_id, "ids": sorted(set(sets) - {0})}
-    for dimension, type_id in cursor.execute(statement(NOUN, "set_types"), where):
+    for dimension, type_id, code in cursor.execute(statement(NOUN, "set_types"), where):
         named[dimension].add(type_id)
+        types[type_id] = code
 
     def frozen(found: Mapping[int, set[int]]) -> dict[int, frozenset[int]]:
         return {key: frozenset(one) for key, one in found.items()}

@@ -64,7 +64,7 @@ def test_a_shipment_is_invoiced_once(warehouse: Warehouse) -> None:
 def test_an_invoice_may_say_another_price_and_sell_what_had_none(warehouse: Warehouse) -> None:
     receive(warehouse, "BOLT", 10, "4.00")
     priced, bare = ship(warehouse, "4", "9.00"), ship(warehouse, "1", None, 20)
-    with pytest.raises(CannotRecord, match="row 1, price: .* has no price"):
+    with pytest.raises(CannotRecord, match=r"row 1, price: .* has no price"):
         charge(warehouse, "R-1", sold(priced), sold(bare))
     bill = charge(warehouse, "R-1", sold(priced, "8.00"), sold(bare, net="10.00"))
     assert entry(warehouse, bill) == ["Dr receivables 42.00", "Cr revenue 32.00", "Cr revenue 10.00"]

@@ -73,17 +73,18 @@ SELECT role, coalesce(site_id, 0), account_id FROM accounts
  WHERE company_id = %(company)s AND role IS NOT NULL AND is_postable
 
 -- document_needs --
--- Which types of dimension accounts ask for or allow.
-SELECT d.account_id, a.number, d.type_id, t.code, d.need = 'required'
-  FROM account_dimensions d
-  JOIN accounts a USING (company_id, account_id)
-  JOIN dimension_types t USING (company_id, type_id)
- WHERE d.company_id = %(company)s
+-- Every account, with the types of dimension that it asks for or allows.
+SELECT a.account_id, a.number, d.type_id, t.code, d.need = 'required'
+  FROM accounts a
+  LEFT JOIN account_dimensions d USING (company_id, account_id)
+  LEFT JOIN dimension_types t USING (company_id, type_id)
+ WHERE a.company_id = %(company)s
 
 -- set_types --
 -- The types that dimension sets name.
-SELECT dimension_id, type_id FROM dimension_set_values
- WHERE company_id = %(company)s AND dimension_id = ANY(%(ids)s)
+SELECT v.dimension_id, v.type_id, t.code
+  FROM dimension_set_values v JOIN dimension_types t USING (company_id, type_id)
+ WHERE v.company_id = %(company)s AND v.dimension_id = ANY(%(ids)s)
 
 -- entry --
 -- The first entry of a source, for who wants to take it back; corrected_by: an entry of its kind that did.
