@@ -560,6 +560,9 @@ CREATE TRIGGER period_checked_on_update AFTER UPDATE ON turnovers REFERENCING NE
     FOR EACH STATEMENT EXECUTE FUNCTION check_turnovers();
 CREATE TRIGGER period_checked_on_delete AFTER DELETE ON turnovers REFERENCING OLD TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION check_turnovers();
+-- What belongs to one period is never told of another: amounts change, keys do not.
+CREATE TRIGGER key_stays BEFORE UPDATE OF company_id, account_id, dimension_id, currency, period_id, lane ON turnovers
+    FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 
 -- open → soft_closed → locked; a soft-closed period may be opened again, a locked one never, nor does its calendar
 -- move. Each change is told in period_events by the function that makes it.
@@ -601,6 +604,8 @@ BEGIN
     END IF;
     RETURN NULL;
 END $$;
+CREATE TRIGGER never_truncated BEFORE TRUNCATE ON periods FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
+CREATE TRIGGER never_truncated BEFORE TRUNCATE ON turnovers FOR EACH STATEMENT EXECUTE FUNCTION refuse_change();
 CREATE TRIGGER new_ones_guarded AFTER INSERT ON periods REFERENCING NEW TABLE AS fresh
     FOR EACH STATEMENT EXECUTE FUNCTION guard_new_periods();
 

@@ -34,8 +34,9 @@ GRANT INSERT (company_id, movement_id, party_id, document, item_id, qty_micro, p
               net_amount, occurred_us)
     ON journal_drafts TO tallygate_ingest, tallygate_api;
 GRANT UPDATE (state, posted_as, changed_by, reason) ON journal_drafts TO tallygate_api, tallygate_ingest;
-GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, item_costs, turnovers, lane_heads
+GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, item_costs, lane_heads
     TO tallygate_ingest, tallygate_api;
+GRANT INSERT, UPDATE (debit, credit, currency_debit, currency_credit) ON turnovers TO tallygate_ingest, tallygate_api;
 GRANT UPDATE (done_micro) ON expectations TO tallygate_ingest, tallygate_api;
 -- A tag that carries its own serial number is a lot when a gate first sees it.
 GRANT INSERT ON lots TO tallygate_ingest, tallygate_api;
