@@ -69,10 +69,14 @@ def soft_close(
         done += take_steps(connection, period, by, [RECOST])
         with connection.transaction():
             closing.hold_calendar_alone(connection, company_id)
-            _close_earlier(connection, asked)
-            closing.change_period(connection, company_id, period_id, SOFT_CLOSED, by, reason)
+            changed = find_period(connection, company_id, period_id).state == OPEN
+            if changed:
+                _close_earlier(connection, asked)
+                closing.change_period(connection, company_id, period_id, SOFT_CLOSED, by, reason)
     done += take_steps(connection, period, by, STEPS)
     items, report, _ = _survey(asked, done)
+    if (state := find_period(connection, company_id, period_id).state) != SOFT_CLOSED:
+        raise CannotClose(f"period {period_id} became {state} meanwhile")
     return _keep(asked, changed, items, report)
 
 
@@ -103,8 +107,11 @@ def lock(
         on_attempt(attempt)
         with connection.transaction():
             closing.hold_calendar_alone(connection, company_id)
-            if (state := find_period(connection, company_id, period_id).state) != SOFT_CLOSED:
-                raise CannotClose(f"period {period_id} became {state} meanwhile")
+            period = find_period(connection, company_id, period_id)
+            if period.state == LOCKED:
+                return _locked_before(connection, period)
+            if period.state == OPEN:
+                raise CannotClose(f"period {period_id} was opened again meanwhile")
             if closing.stands(connection, period) != mark:
                 if attempt < ATTEMPTS:
                     raise psycopg.Rollback
