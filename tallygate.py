@@ -26,6 +26,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "api": ("cloud.wiring:main", "the web service: API and live page"),
     "migrate": ("cloud.store.program:main", "bring the database to the newest schema"),
     "verify": ("cloud.checks.verify:main", "check the promises on the running database"),
+    "trace": ("cloud.checks.trace:main", "from a journal line to its evidence, and back"),
     "loss": ("cloud.checks.loss:main", "record numbers of a gateway's log as lost for good"),
     "quarantine": ("cloud.checks.quarantine:main", "what could not be booked: list, book, dismiss"),
     "restored": ("cloud.checks.restored:main", "say that the database was put back to an earlier state"),
@@ -39,7 +40,9 @@ VERBS: dict[str, tuple[str, str]] = {
 }
 
 # Verbs that ask or change the books: without a database in the environment they mean the demo's in this folder.
-OF_THE_BOOKS = frozenset({"migrate", "jobs", "verify", "quarantine", "loss", "restored", "company", "import", "ledger"})
+OF_THE_BOOKS = frozenset(
+    {"migrate", "jobs", "verify", "trace", "quarantine", "loss", "restored", "company", "import", "ledger"}
+)
 DEMO_DSN = Path(".tallygate/tallygate_owner.dsn")
 
 _STANDARD = frozenset(logging.makeLogRecord({}).__dict__) | {"message", "asctime", "taskName"}

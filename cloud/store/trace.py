@@ -358,6 +358,8 @@ class Record:
     def lines_of_allowance(self, company_id: int, change: AllowanceRow) -> list[LineRow]:
         """The lines that a change of an allowance stands on."""
         carries = change.recosting_of(company_id)
+        if (carries, 0) not in self.lines and self.event is not None:
+            return list(self._lines(change.movement_id))  # a write-down is of nothing else
         source = carries if (carries, 0) in self.lines else change.movement_id
         return [line for line in self._lines(source) if line.role in ("allowance", "cogs", "write_down")]
 
@@ -414,7 +416,9 @@ class _Reader:
             "consumed_by": consumed_by,
             "cleared_by": cleared_by,
         }
-        more = {name: rows[0].total - len(rows) for name, rows in totals.items() if rows and rows[0].total > len(rows)}
+        more = {
+            name: rows[0].total - len(rows) for name, rows in totals.items() if rows and rows[0].total > len(rows)
+        }
         if len(entries) >= self.limit:
             more["entries"] = self._left_out(entries)
         record = Record(record_id=self.record_id, more=more, **found)

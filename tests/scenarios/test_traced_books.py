@@ -1,8 +1,10 @@
 """Every line of rich books leads to its end, and every end back to the line."""
 
+import json
 import re
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import date, timedelta
 from typing import Any
 from uuid import UUID
@@ -10,6 +12,8 @@ from uuid import UUID
 import psycopg
 import pytest
 
+from cloud.checks import trace as program
+from cloud.domain.catalog import BoundTag
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import Kind, derived_id
 from cloud.flows.answer_once import answer_once
@@ -18,14 +22,18 @@ from cloud.flows.post_document import Document, DocumentLine, post_documents
 from cloud.flows.production import Absorbed, Issue, absorb_cost, issue_components, receive_output, release_order
 from cloud.flows.recost import recost_company
 from cloud.flows.set_standard import NewStandard, set_standards
+from cloud.flows.set_up_company import apply_description
 from cloud.flows.trace import CannotTrace, Found, find, parse
 from cloud.flows.write_down import Realisable, write_down
+from cloud.store.master import put_tags
 from cloud.store.production import NewOrder
 from cloud.store.trace import Record, Sort, read_record
-from tests.makers import Warehouse
+from protocols.epc.sgtin import Sgtin, encode
+from tests.makers import DESCRIPTION, Warehouse, epc, make_warehouse
 from tests.valuing import add_item, ask, at, invoice, land, micro, move, receive, sell
 
 DAY = date(2026, 9, 22)
+Rich = tuple[Warehouse, dict[str, UUID]]
 
 
 def books(warehouse: Warehouse) -> dict[str, UUID]:
@@ -108,6 +116,18 @@ def _invoiced(house: Warehouse, receipt: UUID) -> UUID:
 
     answer_once(house.owner, house.company_id, ask(), post)
     return document_id
+
+
+@pytest.fixture(scope="module")
+def rich(module_database: Any) -> Iterator[Rich]:
+    """The same books for all tests that only read them."""
+    with (
+        psycopg.connect(module_database.owner_dsn, autocommit=True) as owner,
+        psycopg.connect(module_database.dsn_of("tallygate_ingest"), autocommit=True) as ingest,
+    ):
+        warehouse = make_warehouse(owner, ingest)
+        yield warehouse, books(warehouse)
+        warehouse.check()
 
 
 def record(warehouse: Warehouse, one: UUID) -> Record:
@@ -237,8 +257,8 @@ def test_every_line_leads_to_its_end_and_back(warehouse: Warehouse) -> None:
     assert len(sorts) > 60
 
 
-def test_every_movement_and_value_event_leads_to_the_lines_of_its_cost(warehouse: Warehouse) -> None:
-    books(warehouse)
+def test_every_movement_and_value_event_leads_to_the_lines_of_its_cost(rich: Rich) -> None:
+    warehouse, _ = rich
     costs = warehouse.fetch(
         "SELECT movement_id, step, posted, journal_id, coalesce(corrects, movement_id)"
         " FROM cost_entries WHERE posted <> 0"
@@ -264,8 +284,8 @@ def test_every_movement_and_value_event_leads_to_the_lines_of_its_cost(warehouse
             assert change.posted == 0 or found.lines_of_allowance(company, change)
 
 
-def test_an_invoice_leads_to_the_goods_and_to_who_took_of_them(warehouse: Warehouse) -> None:
-    made = books(warehouse)
+def test_an_invoice_leads_to_the_goods_and_to_who_took_of_them(rich: Rich) -> None:
+    warehouse, made = rich
     paper = record(warehouse, made["paper"])
     assert paper.document is not None
     assert (paper.document.number, paper.document.narration) == ("INV-77", "steel of September")
@@ -278,16 +298,16 @@ def test_an_invoice_leads_to_the_goods_and_to_who_took_of_them(warehouse: Wareho
     assert kinds == {Kind.LANDED_COST, Kind.PRICE_CORRECTION}
 
 
-def test_a_return_and_what_it_returns_name_each_other(warehouse: Warehouse) -> None:
-    made = books(warehouse)
+def test_a_return_and_what_it_returns_name_each_other(rich: Rich) -> None:
+    warehouse, made = rich
     assert record(warehouse, made["sold"]).returned_by == [made["returned"]]
     back = record(warehouse, made["returned"])
     assert back.movement is not None
     assert back.movement.returns == made["sold"]
 
 
-def test_a_shipment_with_a_price_names_its_draft(warehouse: Warehouse) -> None:
-    made = books(warehouse)
+def test_a_shipment_with_a_price_names_its_draft(rich: Rich) -> None:
+    warehouse, made = rich
     (draft,) = record(warehouse, made["shipment"]).drafts
     assert (draft.net_amount, draft.state, draft.posted_as) == (9900, "waiting", None)
     warehouse.owner.execute(
@@ -318,8 +338,8 @@ def test_the_rule_is_the_one_that_was_in_force_then(warehouse: Warehouse) -> Non
     assert (rule.rule_id, rule.debit_role, rule.ended_by) == (found.rule.rule_id, "cogs", "Mei")
 
 
-def test_a_voucher_number_leads_to_its_entry(warehouse: Warehouse) -> None:
-    made = books(warehouse)
+def test_a_voucher_number_leads_to_its_entry(rich: Rich) -> None:
+    warehouse, made = rich
     [(period,)] = warehouse.fetch("SELECT period_id FROM journal_entries WHERE source_id = %s", made["paper"])
     given = number_vouchers(warehouse.owner, warehouse.company_id, period)
     entry = f"{made['paper']}.0"
@@ -344,6 +364,123 @@ def test_lists_stop_at_a_limit_and_count_the_rest(warehouse: Warehouse) -> None:
     found = read_record(warehouse.owner, warehouse.company_id, receipt, limit=3)
     assert found is not None
     assert (len(found.consumed_by), found.more) == (3, {"consumed_by": 4})
+
+
+def told(warehouse: Warehouse, what: str, capsys: pytest.CaptureFixture[str], *more: str) -> str:
+    assert program.main([what, *more]) == 0
+    return capsys.readouterr().out
+
+
+@pytest.fixture
+def asks_the_books(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    found = request.getfixturevalue("warehouse" if "warehouse" in request.fixturenames else "rich")
+    info = (found if isinstance(found, Warehouse) else found[0]).owner.info
+    monkeypatch.setenv("TALLYGATE_DSN", f"{info.dsn} password={info.password}")
+
+
+@pytest.mark.usefixtures("asks_the_books")
+def test_the_verb_tells_a_line_as_a_tree_down_to_the_gateways_message(
+    rich: Rich, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warehouse, made = rich
+    tree = told(warehouse, f"{made['shipment']}.0.1", capsys)
+    lines = tree.splitlines()
+    assert lines[0] == f"journal line {made['shipment']}.0.1"
+    assert (
+        "sales shipment · 10 pcs BOLT 螺栓 · STORE → CUSTOMER · SHOP · SO-9 · 2026-09-21 23:13:20+08:00"
+        in lines[1]
+    )
+    (marked,) = [line for line in lines if line.endswith("◀ asked")]
+    assert "42.00 CNY" in marked
+    assert marked.strip(" │├└─").startswith("Dr 6401")
+    assert 'evidence {"order": 0.9}' in tree
+    epoch = warehouse.log.epoch[:8]
+    assert f"message of MAIN/gw-1 · epoch {epoch}, number 5 ·" in tree
+    assert f"message of MAIN/gw-1 · epoch {epoch}, number 1 ·" in tree  # of the receipt that it took from
+    assert "same crossing · confidence 0.40" in tree
+    assert "posting rule" in tree
+    assert "draft waiting, 99.00 CNY" in tree
+
+
+@pytest.mark.usefixtures("asks_the_books")
+def test_the_verb_walks_from_an_invoice_to_who_took_of_its_goods(
+    rich: Rich, capsys: pytest.CaptureFixture[str]
+) -> None:
+    warehouse, made = rich
+    tree = told(warehouse, str(made["paper"]), capsys)
+    assert tree.startswith("document · supplier invoice · INV-77 · 2026-09-22 · steel of September · by Mei")
+    for words in (
+        "├─ clears movement · purchase receipt · 100 pcs STEEL",
+        "transfer out · 30 pcs",
+        "production issue",
+    ):
+        assert words in tree
+    assert len(told(warehouse, str(made["paper"]), capsys, "--depth", "1").splitlines()) < len(tree.splitlines())
+    told_of = json.loads(told(warehouse, str(made["paper"]), capsys, "--json"))
+    assert (told_of["what"], told_of["id"], told_of["kind"]) == (
+        "document",
+        str(made["paper"]),
+        "supplier_invoice",
+    )
+    (cleared,) = [child for child in told_of["children"] if child.get("relation") == "clears"]
+    assert cleared["id"] == str(made["steel"])
+
+
+@pytest.mark.usefixtures("asks_the_books")
+def test_the_verb_leaves_nothing_out_silently(warehouse: Warehouse, capsys: pytest.CaptureFixture[str]) -> None:
+    receipt = receive(warehouse, "BOLT", 100, "4", 0)
+    for second in range(7):
+        sell(warehouse, "BOLT", 1, 10 + second)
+    tree = told(warehouse, str(receipt), capsys, "--limit", "3", "--depth", "1")
+    assert tree.count("gave 1") == 3
+    assert "… and 4 more: consumed by" in tree
+
+
+@pytest.mark.usefixtures("asks_the_books")
+def test_the_verb_tells_a_tag_and_every_record(rich: Rich, capsys: pytest.CaptureFixture[str]) -> None:
+    warehouse, _ = rich
+    tag = told(warehouse, epc(1), capsys)
+    assert tag.startswith(f"tag {epc(1)} · 10 of BOLT · now in CUSTOMER")
+    for (one,) in warehouse.fetch("SELECT DISTINCT source_id FROM journal_entries"):
+        assert str(one) in told(warehouse, str(one), capsys, "--depth", "1").splitlines()[0]
+
+
+@pytest.mark.usefixtures("asks_the_books")
+@pytest.mark.parametrize(
+    ("arguments", "status", "says"),
+    [
+        (["00000000-0000-4000-8000-000000000000"], 1, "no movement 0"),
+        (["nonsense"], 2, "expected a journal line"),
+        (["记-1"], 2, "number within a period"),
+        (["记-9999", "--period", "2026-09"], 1, "no voucher"),
+        (["E280FFFF", "--company", "nobody"], 2, "no company"),
+        (["urn:epc:id:sgtin:0614141.812345.6789"], 1, "no tag"),
+        (["urn:epc:id:sgtin:0614141.8123.6789"], 2, "is no SGTIN-96"),
+    ],
+)
+def test_what_the_verb_cannot_find_is_told_from_what_cannot_be(
+    arguments: list[str], status: int, says: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert program.main(arguments) == status
+    assert says in capsys.readouterr().err
+
+
+def test_a_tag_is_found_by_the_uri_of_its_item(warehouse: Warehouse) -> None:
+    memory = encode(Sgtin(3, "0614141", "812345", 6789))
+    put_tags(warehouse.owner, warehouse.company_id, [BoundTag(memory, "BOLT", 1_000_000)])
+    for uri in ("urn:epc:id:sgtin:0614141.812345.6789", "urn:epc:tag:sgtin-96:3.0614141.812345.6789"):
+        assert asked(warehouse, uri).epc == memory
+    assert find(warehouse.owner, warehouse.company_id, parse("urn:epc:tag:sgtin-96:1.0614141.812345.6789")) is None
+
+
+def test_two_companies_that_know_a_tag_are_told_apart(warehouse: Warehouse) -> None:
+    other = replace(DESCRIPTION, settings=replace(DESCRIPTION.settings, code="other"))
+    other_id = apply_description(warehouse.owner, other)
+    warehouse.tag(9)
+    put_tags(warehouse.owner, other_id, [BoundTag(epc(9), "LAMP", 1_000_000)])
+    with pytest.raises(CannotTrace, match="demo, other: choose one by --company"):
+        program.trace(warehouse.owner, epc(9))
+    assert "of LAMP" in program.trace(warehouse.owner, epc(9), "other").text
 
 
 HOT = ("observations", "movements", "value_events", "cost_entries", "cost_layers", "consumption_links",

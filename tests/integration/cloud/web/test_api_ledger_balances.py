@@ -11,14 +11,6 @@ from cloud.domain.movement import Kind
 PERIOD = 202609
 
 
-@pytest.fixture(autouse=True)
-def items_are_kept(request: Any) -> None:
-    for name in {"house", "own_house"} & set(request.fixturenames):
-        request.getfixturevalue(name).owner.execute(
-            "UPDATE accounts SET has_items = true WHERE role IN ('grni', 'landed_clearing', 'clarification')"
-        )
-
-
 def rows_of(house: Any, **parameters: Any) -> dict[str, dict[str, Any]]:
     answer = house.admin.get("/v1/trial-balance", **parameters)
     assert answer.status_code == 200, answer.text
