@@ -34,15 +34,17 @@ SELECT count(*), coalesce(sum(abs(p.qty - coalesce(e.qty, 0)) + abs(p.value - co
 -- pool_goods --
 -- Promise 2: what lies at the places of a pool against what the pool holds.
 SELECT count(*), coalesce(sum(abs(coalesce(b.qty, 0) - coalesce(p.qty, 0))), 0)
-  FROM (SELECT b.company_id, coalesce(l.site_id, 0) AS site_id, b.item_id, a.account_id, sum(b.qty_micro) AS qty
+  FROM (SELECT b.company_id, coalesce(l.site_id, 0) AS site_id, b.item_id, coalesce(o.account_id, a.account_id) AS account_id,
+               sum(b.qty_micro) AS qty
           FROM balances b
           JOIN locations l USING (company_id, location_id)
           JOIN items i USING (company_id, item_id)
           LEFT JOIN work_orders w USING (company_id, location_id)
-          JOIN accounts a ON a.company_id = b.company_id
+          JOIN accounts a ON a.company_id = b.company_id AND a.site_id IS NULL
                          AND a.role = CASE l.kind WHEN 'clarification' THEN 'clarification_stock'
                                                   WHEN 'in_transit' THEN 'in_transit'
                                                   WHEN 'work_order' THEN 'wip' ELSE i.item_class END
+          LEFT JOIN accounts o ON o.company_id = b.company_id AND o.role = a.role AND o.site_id = l.site_id
          WHERE l.kind IN ('site', 'zone', 'bin', 'clarification', 'in_transit')
             OR w.item_id = b.item_id  -- what the order makes; its components are used up there
          GROUP BY 1, 2, 3, 4) b
@@ -110,7 +112,7 @@ SELECT coalesce(sum(abs(coalesce(r.amount, 0) - coalesce(x.amount, 0))), 0)
           LEFT JOIN legs e USING (company_id, source_id)
          WHERE (a.role = 'rounding' AND j.origin = 1)  -- documents say their own, the year's end closes it
             OR (l.step = 0 AND a.role IN ('ppv', 'production_variance', 'price_difference')
-                           AND (j.kind IN (1, 2, 7) OR (j.kind < 30 AND e.n > 1)))
+                           AND (j.kind IN (1, 2, 7, 19) OR (j.kind < 30 AND e.n > 1)))
             OR (j.kind IN (30, 31, 32, 33, 39) AND a.role IN ('ppv', 'production_variance', 'cogs'))
          GROUP BY 1, 2, 3) r
   FULL JOIN (
@@ -121,7 +123,7 @@ SELECT coalesce(sum(abs(coalesce(r.amount, 0) - coalesce(x.amount, 0))), 0)
                                    (1000000::numeric * 1000000000 * 10::numeric ^ (6 - c.minor_digits))) - e.posted END) AS amount
           FROM movements m JOIN companies c USING (company_id)
           JOIN legs e ON e.company_id = m.company_id AND e.source_id = m.movement_id
-         WHERE e.n > 1 OR (m.price_micro IS NOT NULL AND ((m.kind IN (1, 7) AND e.first_step = 1) OR
+         WHERE e.n > 1 OR (m.price_micro IS NOT NULL AND ((m.kind IN (1, 7, 19) AND e.first_step = 1) OR
                                                           (m.kind = 2 AND e.first_step = 0)))
          GROUP BY 1, 2
          UNION ALL
