@@ -70,6 +70,8 @@ MovementWriter = Annotated[Caller, Depends(Needs(Scope.WRITE_MOVEMENTS))]
 # Registering a tag is master data, and what gates saw of it before becomes movements.
 TagWriter = Annotated[Caller, Depends(Needs(Scope.WRITE_MASTER, Scope.WRITE_MOVEMENTS))]
 FinanceReader = Annotated[Caller, Depends(Needs(Scope.FINANCE))]
+# Charts and dimensions are master data of finance.
+FinanceMasterWriter = Annotated[Caller, Depends(Needs(Scope.FINANCE, Scope.WRITE_MASTER))]
 Admin = Annotated[Caller, Depends(Needs(Scope.ADMIN))]
 AnyCaller = Annotated[Caller, Depends(Needs())]
 

@@ -1,4 +1,4 @@
-"""/v1/journal-entries and /v1/accounts: the money."""
+"""/v1/journal-entries: the money."""
 
 from datetime import date
 from typing import Annotated, Any, Literal
@@ -10,12 +10,12 @@ from pydantic import BaseModel, Field
 
 from cloud.api.access import FinanceReader, Pool, snapshot
 from cloud.api.feeds import FEED_NOTE, OrderParameter, feed_page
-from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, make_page
+from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page
 from cloud.api.values import Amount, KindName, Moment, tag_names
 from cloud.domain.access import Company
 from cloud.domain.decimals import minor_text
 from cloud.domain.movement import Kind
-from cloud.store import feeds, lists
+from cloud.store import feeds
 from cloud.store.feeds import EntryRow, LineRow, Order, Reading
 
 router = APIRouter(tags=["journal entries"])
@@ -64,19 +64,6 @@ class EntryOut(BaseModel):
     lines: list[LineOut]
 
 
-class AccountOut(BaseModel):
-    """An account of the chart with its turnover; the balance is debits less credits."""
-
-    number: str
-    name_zh: str
-    name_en: str
-    role: str | None
-    is_control: bool = Field(description="Written by its movements and documents only, never by hand.")
-    debit: Amount
-    credit: Amount
-    balance: Amount
-
-
 @router.get(
     "/v1/journal-entries",
     response_model=Page[EntryOut],
@@ -121,31 +108,6 @@ def list_journal_entries(
             limit,
             lambda rows: with_lines(connection, caller.company, rows),
         )
-
-
-@router.get("/v1/accounts", response_model=Page[AccountOut], summary="The chart of accounts")
-def list_accounts(
-    caller: FinanceReader, pool: Pool, limit: Limit = LIMIT_DEFAULT, cursor: CursorText = None
-) -> dict[str, Any]:
-    """Accounts in the order of their numbers, with their turnover in the company's currency."""
-    after = after_one(cursor, "accounts", {}, "")
-    with pool.connection() as connection:
-        rows = lists.accounts(connection, caller.company.company_id, after, limit + 1)
-    digits = caller.company.minor_digits
-
-    def show(row: lists.AccountRow) -> AccountOut:
-        return AccountOut(
-            number=row.number,
-            name_zh=row.name_zh,
-            name_en=row.name_en,
-            role=row.role,
-            is_control=row.is_control,
-            debit=minor_text(row.debit, digits),
-            credit=minor_text(row.credit, digits),
-            balance=minor_text(row.balance, digits),
-        )
-
-    return make_page("accounts", {}, rows, limit, lambda row: [row.number], show)
 
 
 def show_entry(company: Company, row: EntryRow, lines: list[LineRow]) -> EntryOut:

@@ -107,20 +107,6 @@ class GatewayRow:
 
 
 @dataclass(frozen=True, slots=True)
-class AccountRow:
-    """An account and its balance, minor units."""
-
-    number: str
-    name_zh: str
-    name_en: str
-    role: str | None
-    is_control: bool
-    debit: int
-    credit: int
-    balance: int
-
-
-@dataclass(frozen=True, slots=True)
 class BalanceRow:
     """So much of an item in one place."""
 
@@ -158,6 +144,8 @@ class ExpectationRow:
     done_micro: int
     open_until: datetime
     note: str
+    reason: str
+    dimensions: str  # as their set is spelled
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,11 +283,6 @@ def gates(connection: psycopg.Connection, company_id: int, after: str, limit: in
 def gateways(connection: psycopg.Connection, company_id: int, after: int, limit: int) -> list[GatewayRow]:
     """Gateways in the order in which they were registered."""
     return _all(connection, "gateways", GatewayRow, company=company_id, after=after, limit=limit)
-
-
-def accounts(connection: psycopg.Connection, company_id: int, after: str, limit: int) -> list[AccountRow]:
-    """The chart in the order of its numbers."""
-    return _all(connection, "accounts", AccountRow, company=company_id, after=after, limit=limit)
 
 
 def balances(

@@ -29,16 +29,16 @@ CONTROL_ROLES = frozenset((*STOCK_ROLES, *ITEM_ROLES, "rounding", "allowance"))
 MONETARY_ROLES = frozenset(
     ("grni", "landed_clearing", "receivables", "payables", "bank", "cash", "group_receivable", "group_payable")
 )
-# `verify` compares their lines with the pools of the whole company, so that there is one of each and it stays.
-TIED_ROLES = ("allowance", "rounding")
+# `verify` compares their lines with movements and pools, by role: the role stays where such lines are.
+TIED_ROLES = ("allowance", "rounding", "cogs", "price_difference", "ppv", "production_variance")
 # One account for the whole company.
-COMPANY_ROLES = frozenset((*TIED_ROLES, "year_profit", "retained_earnings"))
+COMPANY_ROLES = frozenset(("allowance", "rounding", "year_profit", "retained_earnings"))
 # Every role that the programs themselves look for; posting rules may name roles of a company's own beside them.
 ROLES = (
     *STOCK_ROLES, *ITEM_ROLES, *TIED_ROLES,
-    "opening_equity", "cogs", "price_difference", "loss", "absorbed", "ppv", "usage_variance", "production_variance",
-    "revaluation", "write_down", "input_vat", "output_vat", "revenue", "bank", "cash", "exchange_gain",
-    "exchange_loss", "year_profit", "retained_earnings", "admin_loss", "other_income", "goods_gain",
+    "opening_equity", "loss", "absorbed", "usage_variance", "revaluation", "write_down", "input_vat", "output_vat",
+    "revenue", "bank", "cash", "exchange_gain", "exchange_loss", "year_profit", "retained_earnings", "admin_loss",
+    "other_income", "goods_gain",
 )  # fmt: skip
 POOL_ROLE = "pool"  # stands for the account of a movement's cost pool (posting.POOL) and is no account itself
 
@@ -348,7 +348,7 @@ def _moved_roles(
                     yield Complaint(number, "role", f"{where} stand on it: {role} stays where it is")
         elif role in TIED_ROLES and standing.lines is not None and after.get((role, site)) != number:
             yield Complaint(
-                number, "role", f"it has lines, which are compared with stock: {role} stays where it is"
+                number, "role", f"it has lines, which are compared with movements: {role} stays where it is"
             )
         elif role in ITEM_ROLES and standing.open_items and after.get((role, site)) != number:
             yield Complaint(number, "role", f"items on it are open: {role} moves when they are cleared")

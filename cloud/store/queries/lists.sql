@@ -103,11 +103,6 @@ SELECT g.gateway_id, g.site, g.code, g.lane, s.online, s.received_at, s.clock_us
   FROM gateways g LEFT JOIN gateway_status s USING (company_id, gateway_id)
  WHERE g.company_id = %(company)s AND g.gateway_id > %(after)s ORDER BY g.gateway_id LIMIT %(limit)s
 
--- accounts --
--- The chart with its balances.
-SELECT number, name_zh, name_en, role, is_control, debit, credit, balance FROM account_balances
- WHERE company_id = %(company)s AND number > %(after)s ORDER BY number LIMIT %(limit)s
-
 -- balances --
 -- What is not zero, item by item.
 SELECT b.item_id, b.location_id, b.lot_id, b.status, i.code AS item, i.name_zh, i.name_en, i.unit,
@@ -126,11 +121,13 @@ SELECT b.item_id, b.location_id, b.lot_id, b.status, i.code AS item, i.name_zh, 
 -- expectations --
 -- What gates may expect; open ones only where asked for.
 SELECT e.expectation_id, g.code AS gate, e.direction, e.epc, i.code AS item, e.kind, p.code AS party, e.document,
-       e.price_micro, e.currency, e.rate_nano, e.qty_micro, e.done_micro, e.open_until, e.note
+       e.price_micro, e.currency, e.rate_nano, e.qty_micro, e.done_micro, e.open_until, e.note,
+       e.reason, coalesce(d.code, '') AS dimensions
   FROM expectations e
   JOIN gates g USING (company_id, gate_id)
   LEFT JOIN items i ON i.company_id = e.company_id AND i.item_id = e.item_id
   LEFT JOIN parties p ON p.company_id = e.company_id AND p.party_id = e.party_id
+  LEFT JOIN dimension_sets d ON d.company_id = e.company_id AND d.dimension_id = e.dimension_id
  WHERE e.company_id = %(company)s AND e.expectation_id > %(after)s
    AND (NOT %(only_open)s OR (e.done_micro < e.qty_micro AND e.open_until > now()))
    AND (%(gate)s::text IS NULL OR g.code = %(gate)s)

@@ -80,7 +80,7 @@ UPDATE items SET method = %(method)s WHERE company_id = %(company)s AND item_id 
 SELECT p.pool_id, p.site_id, p.method, p.qty, p.value, p.allowance, p.standard, p.newest_us, p.late_from_us
   FROM cost_pools p
  WHERE p.company_id = %(company)s AND p.item_id = %(item)s
-   AND p.account_id <> (SELECT account_id FROM accounts WHERE company_id = %(company)s AND role = 'wip')
+   AND p.account_id <> ALL (ARRAY(SELECT account_id FROM accounts WHERE company_id = %(company)s AND role = 'wip'))
  ORDER BY p.pool_id FOR UPDATE OF p
 
 -- since --

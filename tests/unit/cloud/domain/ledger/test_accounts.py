@@ -197,10 +197,10 @@ def test_a_role_with_items_moves_when_all_are_cleared() -> None:
     assert forbidden([replace(now, open_items=False)], moved) == []
 
 
-def test_the_allowance_moves_only_before_it_has_lines() -> None:
+def test_roles_that_verify_ties_to_movements_move_only_before_they_have_lines() -> None:
     now = Standing(account("10", role="allowance"), lines=(JUNE, JUNE))
     moved = [account("10"), account("12", role="allowance")]
-    assert "compared with stock: allowance stays" in forbidden([now], moved)[0]
+    assert "compared with movements: allowance stays" in forbidden([now], moved)[0]
     assert forbidden([replace(now, lines=None)], moved) == []
 
 
