@@ -1,7 +1,7 @@
 """Requests that change the books once: who asks, the Idempotency-Key, what was said, and refusals as problems.
 
-A route takes a MovementChange or a CostChange, by the scopes that it needs, hands `request(…)` to a flow, and gives
-what the flow answered to `told`.
+A route takes a MovementChange, LedgerChange or CostChange, by the scopes that it needs, hands `request(…)` to a flow,
+and gives what the flow answered to `told`.
 """
 
 import hashlib
@@ -16,7 +16,7 @@ from fastapi import Depends, Header, Response
 from psycopg_pool import ConnectionPool
 from pydantic import BaseModel
 
-from cloud.api.access import MovementWriter, Needs, Pool
+from cloud.api.access import FinanceReader, MovementWriter, Needs, Pool
 from cloud.api.problems import Problem
 from cloud.api.values import MICRO_DIGITS, MomentIn, parse_decimal
 from cloud.domain.access import Caller, Scope
@@ -84,7 +84,15 @@ async def cost_change(
     return Change(caller, pool, response, idempotency_key)
 
 
+async def ledger_change(
+    caller: FinanceReader, pool: Pool, response: Response, idempotency_key: IdempotencyKey
+) -> Change:
+    """Of those who may post to the ledger."""
+    return Change(caller, pool, response, idempotency_key)
+
+
 MovementChange = Annotated[Change, Depends(movement_change)]
+LedgerChange = Annotated[Change, Depends(ledger_change)]
 CostChange = Annotated[Change, Depends(cost_change)]
 
 
