@@ -1,6 +1,6 @@
 """/v1/expectations: what a gate may expect, and so why goods move, until documents exist."""
 
-from datetime import datetime
+from datetime import date, datetime
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo
 
@@ -13,11 +13,13 @@ from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, 
 from cloud.api.problems import not_found, wrong_value
 from cloud.api.tags import EPC_MAX
 from cloud.api.values import (
+    DIMENSIONS_NOTE,
     MICRO_DIGITS,
     RATE_DIGITS,
     Code,
     CrossingName,
     DecimalText,
+    Dimensions,
     KindName,
     Moment,
     MomentIn,
@@ -29,7 +31,9 @@ from cloud.domain.access import Company
 from cloud.domain.catalog import Expectation, WrongMasterData
 from cloud.domain.currency import NANO, UnknownCurrency, foreign_number
 from cloud.domain.decimals import micro_text, minor_text
+from cloud.domain.ledger.dimensions import parse_set
 from cloud.domain.movement import Crossing, Kind
+from cloud.flows.expect_goods import WrongDimensions, expect_goods
 from cloud.flows.rates import NoRate, rate_on
 from cloud.store import lists, master
 from cloud.store.lists import ExpectationRow
@@ -77,6 +81,8 @@ class ExpectationIn(BaseModel):
         "record.",
     )
     note: Text = ""
+    reason: Text = Field("", description="Why, in the words that posting rules know.")
+    dimensions: Dimensions = Field(default_factory=dict, description=DIMENSIONS_NOTE)
 
 
 class ExpectationOut(BaseModel):
@@ -97,6 +103,8 @@ class ExpectationOut(BaseModel):
     done: Quantity
     open_until: Moment
     note: str
+    reason: str
+    dimensions: dict[str, str]
 
 
 @router.get("", response_model=Page[ExpectationOut], summary="Expectations")
@@ -138,8 +146,10 @@ def add_expectation(body: ExpectationIn, caller: MovementWriter, pool: Pool) -> 
     try:
         with pool.connection() as connection:
             expectation = _read(body, connection, caller.company)
-            number = master.add_expectations(connection, company_id, [expectation])[0]
+            [number] = expect_goods(connection, company_id, [expectation], _today(caller.company))
             row = lists.expectations(connection, company_id, -1, 1, one=number)[0]
+    except WrongDimensions as error:
+        raise wrong_value("/dimensions", error.why) from None
     except master.UnknownCode as error:
         raise wrong_value("/gate" if "gate" in str(error) else "/item", str(error)) from None
     return _show(row)
@@ -162,6 +172,8 @@ def _read(body: ExpectationIn, connection: psycopg.Connection, company: Company)
             currency=body.currency,
             rate_nano=_rate(body, connection, company),
             note=body.note,
+            reason=body.reason,
+            dimensions=body.dimensions,
         )
     except WrongMasterData as error:
         raise wrong_value(f"/{error.column}", error.complaint) from None
@@ -173,8 +185,7 @@ def _rate(body: ExpectationIn, connection: psycopg.Connection, company: Company)
     try:
         if (number := foreign_number(body.currency, company.currency)) == 0:
             return NANO
-        today = datetime.now(ZoneInfo(company.time_zone)).date()
-        return rate_on(connection, company.company_id, number, today).rate_nano
+        return rate_on(connection, company.company_id, number, _today(company)).rate_nano
     except UnknownCurrency as error:
         raise wrong_value("/currency", str(error)) from None
     except NoRate as error:
@@ -198,4 +209,10 @@ def _show(row: ExpectationRow) -> ExpectationOut:
         done=micro_text(row.done_micro),
         open_until=row.open_until,
         note=row.note,
+        reason=row.reason,
+        dimensions=parse_set(row.dimensions) if "=" in row.dimensions else {},
     )
+
+
+def _today(company: Company) -> date:
+    return datetime.now(ZoneInfo(company.time_zone)).date()

@@ -3,7 +3,6 @@
 import hashlib
 import time
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Annotated, Any
 from uuid import UUID
 
@@ -16,12 +15,15 @@ from cloud.api.access import Pool, Reader, snapshot
 from cloud.api.feeds import FEED_NOTE, OrderParameter, feed_page
 from cloud.api.once import MovementChange, as_said
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page
-from cloud.api.problems import Problem, wrong_value
+from cloud.api.problems import ERRORS_MAX, Problem
 from cloud.api.values import (
+    DIMENSIONS_NOTE,
     MICRO_DIGITS,
     RATE_DIGITS,
     Code,
+    CurrencyCode,
     DecimalText,
+    Dimensions,
     KindName,
     LogPlace,
     LotCode,
@@ -32,13 +34,14 @@ from cloud.api.values import (
     parse_decimal,
     tag_names,
 )
-from cloud.domain.catalog import PARTY_OF_KIND
+from cloud.domain.access import Company
 from cloud.domain.decimals import micro_text
+from cloud.domain.ledger.dimensions import parse_set
 from cloud.domain.moments import moment_of, us_of
 from cloud.domain.movement import Kind
 from cloud.flows.declare import CannotBook, Declared, RequestConflict, declare_movements
-from cloud.store import codes, feeds, master
-from cloud.store.codes import ItemCode
+from cloud.flows.name_movements import NamedMovement, UnknownNames, resolve
+from cloud.store import feeds
 from cloud.store.feeds import MovementRow, Order, Reading
 
 router = APIRouter(prefix="/v1/movements", tags=["movements"])
@@ -60,7 +63,14 @@ class MovementIn(BaseModel):
     party: Code | None = Field(None, description="Supplier or customer, by the kind.")
     document: Text = ""
     price: DecimalText | None = Field(None, description="For one stock unit, in the document's currency.")
-    rate: DecimalText = Field("1", description="Company currency for one unit of the document's.")
+    currency: CurrencyCode | None = Field(None, description="Of the price; the company's own, unless said.")
+    rate: DecimalText | None = Field(
+        None,
+        description="Company currency for one unit of the document's. In another currency than the company's own it "
+        "may be left out: then it is the one that the day takes of those on record.",
+    )
+    reason: Text = Field("", description="Why, in the words that posting rules know, such as damage or theft.")
+    dimensions: Dimensions = Field(default_factory=dict, description=DIMENSIONS_NOTE)
     lot: LotCode | None = Field(None, description="Lot or serial number, of an item whose lots are told apart.")
     returns: UUID | None = Field(
         None,
@@ -122,6 +132,10 @@ class MovementOut(BaseModel):
     party: str | None
     document: str
     lot: str | None
+    price: str | None = Field(description="For one stock unit, in `currency`.")
+    currency: str | None = Field(description="Of the price; null: the company's own.")
+    reason: str
+    dimensions: dict[str, str]
     returns: UUID | None
     corrects: UUID | None
     tags: list[str]
@@ -164,7 +178,7 @@ def list_movements(
 def declare(body: MovementsIn, change: MovementChange) -> MovementsOut:
     """Book movements in one transaction; after an answer that was lost, ask again with the same key."""
     with change.pool.connection() as connection:
-        rows = _resolve(connection, change.company_id, body.movements, time.time_ns() // 1000)
+        rows = resolved(connection, change.caller.company, body.movements)
     try:
         with change.pool.connection() as connection:
             answer = declare_movements(
@@ -200,6 +214,10 @@ def show_movement(row: MovementRow) -> MovementOut:
         party=row.party,
         document=row.document,
         lot=row.lot,
+        price=None if row.price_micro is None else micro_text(row.price_micro, 2),
+        currency=row.currency,
+        reason=row.reason,
+        dimensions=parse_set(row.dimensions) if "=" in row.dimensions else {},
         returns=row.returns,
         corrects=row.corrects,
         tags=tag_names(row.tags),
@@ -213,72 +231,37 @@ def _digest(body: MovementsIn) -> bytes:
     return hashlib.sha256(b"movements\n" + msgspec.json.encode(as_said(body), order="deterministic")).digest()
 
 
-def _resolve(
-    connection: psycopg.Connection, company_id: int, movements: Sequence[MovementIn], now_us: int
+def resolved(
+    connection: psycopg.Connection, company: Company, movements: Sequence[MovementIn], at: str = "/movements"
 ) -> list[Declared]:
     """Codes to ids; every code that is unknown is named at once. Raises Problem."""
-    items = codes.items(connection, company_id, {movement.item for movement in movements})
-    places = codes.location_ids(
-        connection, company_id, {code for m in movements for code in (m.from_location, m.to_location)}
-    )
-    parties = codes.party_ids(connection, company_id, {m.party for m in movements if m.party is not None})
-    errors: list[dict[str, str]] = []
-    rows: list[Declared] = []
-    for number, movement in enumerate(movements):
-        at = f"/movements/{number}"
-        party_kind = PARTY_OF_KIND.get(movement.kind)
-        party = (party_kind or "", movement.party or "")
-        if movement.item not in items:
-            errors.append({"pointer": f"{at}/item", "detail": f"no item {movement.item!r}"})
-        elif (wrong := wrong_lot(movement.lot, items[movement.item])) is not None:
-            errors.append({"pointer": f"{at}/lot", "detail": wrong})
-        for name, code in (("from", movement.from_location), ("to", movement.to_location)):
-            if code not in places:
-                errors.append({"pointer": f"{at}/{name}", "detail": f"no location {code!r}"})
-        if movement.party is not None and party not in parties:
-            detail = f"no {party_kind} {movement.party!r}" if party_kind else "this kind of movement has no party"
-            errors.append({"pointer": f"{at}/party", "detail": detail})
-        if not errors:
-            rows.append(_declared(movement, at, items, places, parties.get(party), now_us))
-    if errors:
+    now_us = time.time_ns() // 1000
+    named = [_named(movement, f"{at}/{number}", now_us) for number, movement in enumerate(movements)]
+    try:
+        return resolve(connection, company.company_id, named, company.currency, company.time_zone)
+    except UnknownNames as error:
+        errors = [{"pointer": f"{at}/{one.row}/{one.field}", "detail": one.why} for one in error.found]
         raise Problem(
             422, "wrong-value", f"{len(errors)} codes are unknown or do not fit; nothing was booked",
-            errors=errors[:50],
-        )  # fmt: skip
-    named = {(row.item_id, m.lot) for row, m in zip(rows, movements, strict=True) if m.lot is not None}
-    lots = master.put_lots(connection, company_id, sorted(named))
-    return [
-        row if m.lot is None else replace(row, lot_id=lots[row.item_id, m.lot])
-        for row, m in zip(rows, movements, strict=True)
-    ]
+            errors=errors[:ERRORS_MAX],
+        ) from None  # fmt: skip
 
 
-def wrong_lot(lot: str | None, item: ItemCode) -> str | None:
-    """Why a movement's lot, or its lack of one, does not fit its item."""
-    if lot is not None and item.tracking == "none":
-        return f"the item's lots are not told apart, got {lot!r}"
-    if lot is None and item.method == "specific":
-        return "expected the lot or serial number, by which this item is costed, got none"
-    return None
-
-
-def _declared(
-    movement: MovementIn, at: str, items: dict[str, ItemCode], places: dict[str, int], party: int | None,
-    now_us: int,
-) -> Declared:  # fmt: skip
-    qty_micro = parse_decimal(movement.quantity, MICRO_DIGITS, f"{at}/quantity")
-    if movement.price is None and "rate" in movement.model_fields_set:
-        raise wrong_value(f"{at}/rate", "a rate needs a price")
-    return Declared(
+def _named(movement: MovementIn, at: str, now_us: int) -> NamedMovement:
+    return NamedMovement(
         kind=movement.kind,
-        item_id=items[movement.item].item_id,
-        qty_micro=qty_micro,
-        from_id=places[movement.from_location],
-        to_id=places[movement.to_location],
+        item=movement.item,
+        qty_micro=parse_decimal(movement.quantity, MICRO_DIGITS, f"{at}/quantity"),
+        from_location=movement.from_location,
+        to_location=movement.to_location,
         occurred_us=now_us if movement.occurred_at is None else us_of(movement.occurred_at),
-        party_id=party,
+        party=movement.party,
         document=movement.document,
         price_micro=None if movement.price is None else parse_decimal(movement.price, MICRO_DIGITS, f"{at}/price"),
-        rate_nano=parse_decimal(movement.rate, RATE_DIGITS, f"{at}/rate"),
-        original_id=movement.returns,
+        currency=movement.currency,
+        rate_nano=None if movement.rate is None else parse_decimal(movement.rate, RATE_DIGITS, f"{at}/rate"),
+        lot=movement.lot,
+        returns=movement.returns,
+        reason=movement.reason,
+        dimensions=movement.dimensions,
     )

@@ -25,6 +25,9 @@ LotCode = Annotated[str, StringConstraints(min_length=1, max_length=LOT_MAX, pat
 DecimalText = Annotated[
     str, StringConstraints(max_length=24, pattern=r"^[0-9]{1,13}(\.[0-9]{1,9})?$"), Field(examples=["12", "0.25"])
 ]
+CurrencyCode = Annotated[str, StringConstraints(pattern=r"^[A-Z]{3}$"), Field(examples=["USD"])]
+Dimensions = Annotated[dict[Code, Code], Field(max_length=16, examples=[{"cost_centre": "A1"}])]
+DIMENSIONS_NOTE = "Of the account opposite the stock: the code of a value by the code of its type."
 Quantity = Annotated[str, Field(description="In stock units, up to six digits after the point.", examples=["12"])]
 CostValue = Annotated[str, Field(description="In the company's currency, to 10⁻⁶.", examples=["48.40"])]
 Amount = Annotated[str, Field(description="With all digits of the company's currency.", examples=["48.40"])]

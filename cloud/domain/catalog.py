@@ -5,7 +5,8 @@ Quantities and prices are integers of 10⁻⁶, rates of 10⁻⁹ (base currency
 
 import re
 import unicodedata
-from dataclasses import dataclass, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Literal
 
@@ -157,6 +158,8 @@ class Expectation:
     price_micro       10⁻⁶ of `currency` per stock unit, with `currency`, or both None
     rate_nano         base currency per unit of `currency`, 10⁻⁹
     open_until        aware
+    reason            why, in the words that posting rules know
+    dimensions        {type: code of a value} of the account opposite the stock
     """
 
     gate: str
@@ -172,6 +175,8 @@ class Expectation:
     currency: str | None = None
     rate_nano: int = 1_000_000_000
     note: str = ""
+    reason: str = ""
+    dimensions: Mapping[str, str] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         crossings = EXPECTED_CROSSINGS.get(self.kind, ())
@@ -199,6 +204,7 @@ class Expectation:
             raise WrongMasterData("open_until", f"expected a time with its zone, got {self.open_until}")
         _check_text("document", self.document, TEXT_MAX)
         _check_text("note", self.note, TEXT_MAX)
+        _check_text("reason", self.reason, TEXT_MAX)
 
 
 def check_method(method: str, profile: str) -> None:

@@ -3,7 +3,8 @@
 Columns: gate, direction (in, out), epc or item, kind (a movement kind's name), party (a code; suppliers and
 customers that are new are added), document, price and currency, rate (company's currency per unit of currency;
 where they differ and none is told, the one that today takes of those on record), quantity, open_until (ISO 8601;
-without a zone it is the company's), note. The same file content imported again changes nothing.
+without a zone it is the company's), note, reason (as posting rules know it), dimensions (cost_centre=A1;project=P7).
+The same file content imported again changes nothing.
 """
 
 import hashlib
@@ -21,14 +22,17 @@ from cloud.domain.catalog import EXPECTED_CROSSINGS, Expectation
 from cloud.domain.company import CompanySettings
 from cloud.domain.currency import NANO, RATE_DIGITS, UnknownCurrency, number_of
 from cloud.domain.decimals import NotADecimal, parse_scaled
+from cloud.domain.ledger.dimensions import WrongDimension, parse_set
 from cloud.domain.movement import Crossing, Kind
+from cloud.flows.expect_goods import WrongDimensions, expect_goods
 from cloud.flows.rates import NoRate, rate_on
 from cloud.imports.csv_file import BadCell, BadFile, Problem, Row, read_values
 from cloud.imports.import_items import known_company
 from cloud.store import master, requests
 
 NEEDED = ("gate", "direction", "kind", "quantity", "open_until")
-OPTIONAL = ("epc", "item", "party", "document", "price", "currency", "rate", "note")
+OPTIONAL = ("epc", "item", "party", "document", "price", "currency", "rate", "note", "reason",
+            "dimensions")  # fmt: skip
 MICRO_DIGITS = 6
 
 
@@ -71,7 +75,10 @@ def import_expectations(
             return ExpectationsImported(company_code, answered[1], replayed=True)
         if problems := _unknown_codes(connection, company.company_id, rows):
             raise BadFile(path, problems)
-        ids = master.add_expectations(connection, company.company_id, [expected for _, expected in rows])
+        try:
+            ids = expect_goods(connection, company.company_id, [expected for _, expected in rows], today)
+        except WrongDimensions as error:
+            raise BadFile(path, [Problem(rows[error.row][0].line, "dimensions", error.why)]) from error
         requests.record_answer(connection, company.company_id, key, digest, ids)
     return ExpectationsImported(company_code, ids, replayed=False)
 
@@ -105,7 +112,16 @@ def _expectation(row: Row, settings: CompanySettings, rate_today: Callable[[str]
         currency=currency,
         rate_nano=_rate(row, currency, settings, rate_today),
         note=row["note"],
+        reason=row["reason"],
+        dimensions=_dimensions(row),
     )
+
+
+def _dimensions(row: Row) -> dict[str, str]:
+    try:
+        return parse_set(row["dimensions"])
+    except WrongDimension as error:
+        raise BadCell("dimensions", str(error)) from error
 
 
 def _rate(row: Row, currency: str | None, settings: CompanySettings, rate_today: Callable[[str], int]) -> int:

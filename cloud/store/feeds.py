@@ -75,6 +75,10 @@ class MovementRow:
     returns: UUID | None
     gateway_site: str | None
     gateway: str | None
+    reason: str
+    dimensions: str  # as their set is spelled
+    price_micro: int | None
+    currency: str | None  # of the price; None: the company's own
 
 
 @dataclass(frozen=True, slots=True)

@@ -439,10 +439,14 @@ def put_tags(connection: psycopg.Connection, company_id: int, tags: Sequence[Bou
 
 
 def add_expectations(
-    connection: psycopg.Connection, company_id: int, expectations: Sequence[Expectation]
+    connection: psycopg.Connection,
+    company_id: int,
+    expectations: Sequence[Expectation],
+    dimensions: Sequence[int] | None = None,
 ) -> list[int]:
     """The expectation_id of each, in order. Parties that are missing are added under their code.
 
+    dimensions  dimension_id of what each names; None: none names any
     Raises UnknownCode.
     """
     known = item_ids(connection, company_id)
@@ -478,6 +482,8 @@ def add_expectations(
             "qty": [expected.qty_micro for expected in expectations],
             "open_until": [expected.open_until for expected in expectations],
             "note": [expected.note for expected in expectations],
+            "reason": [expected.reason for expected in expectations],
+            "dimension": [0] * len(expectations) if dimensions is None else list(dimensions),
         },
     )
     return [row[0] for row in rows]

@@ -23,7 +23,8 @@ SELECT w.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, 
        m.corrects, m.tags, m.occurred_us, m.epoch, m.seq, i.code AS item, i.name_zh AS item_zh, i.name_en AS item_en,
        i.unit, f.code AS from_code, f.name AS from_name, t.code AS to_code, t.name AS to_name, p.code AS party, k.code AS lot,
        m.original_id AS returns,
-       g.site AS gateway_site, g.code AS gateway
+       g.site AS gateway_site, g.code AS gateway,
+       m.reason, coalesce(d.code, '') AS dimensions, m.price_micro, c.code::text AS currency
   FROM unnest(%(xids)s::xid8[], %(lanes)s::smallint[], %(numbers)s::bigint[]) w (xid, lane, batch_no)
   JOIN movements m ON m.company_id = %(company)s AND m.lane = w.lane AND m.batch_no = w.batch_no
                   AND m.recorded_at BETWEEN %(first)s AND %(last)s
@@ -33,6 +34,8 @@ SELECT w.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, 
   LEFT JOIN parties p ON p.company_id = m.company_id AND p.party_id = m.party_id
   LEFT JOIN lots k ON k.company_id = m.company_id AND k.lot_id = m.lot_id
   LEFT JOIN gateways g ON g.company_id = m.company_id AND g.gateway_id = m.gateway_id
+  LEFT JOIN dimension_sets d ON d.company_id = m.company_id AND d.dimension_id = m.dimension_id
+  LEFT JOIN currencies c ON c.currency = m.currency
  WHERE (w.xid, w.lane, w.batch_no, m.row_no)
        {beyond} (%(xid)s::xid8, %(lane)s::smallint, %(batch_no)s::bigint, %(row_no)s::integer)
    AND (%(item)s::text IS NULL OR i.code = %(item)s)

@@ -208,10 +208,11 @@ RETURNING epc
 -- add_expectations --
 -- Each call adds; callers that may come twice take a request key first.
 INSERT INTO expectations (company_id, gate_id, direction, epc, item_id, kind, party_id, document, price_micro,
-                          currency, rate_nano, qty_micro, open_until, note)
+                          currency, rate_nano, qty_micro, open_until, note, reason, dimension_id)
 SELECT %(company)s, * FROM unnest(%(gate)s::integer[], %(direction)s::smallint[], %(epc)s::text[],
     %(item)s::integer[], %(kind)s::smallint[], %(party)s::integer[], %(document)s::text[], %(price)s::bigint[],
-    %(currency)s::text[], %(rate)s::bigint[], %(qty)s::bigint[], %(open_until)s::timestamptz[], %(note)s::text[])
+    %(currency)s::text[], %(rate)s::bigint[], %(qty)s::bigint[], %(open_until)s::timestamptz[], %(note)s::text[],
+    %(reason)s::text[], %(dimension)s::integer[])
 RETURNING expectation_id
 
 -- reopen_expectations --

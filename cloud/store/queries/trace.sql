@@ -4,7 +4,8 @@ SELECT b.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, 
        m.corrects, m.tags, m.occurred_us, m.epoch, m.seq, i.code AS item, i.name_zh AS item_zh, i.name_en AS item_en,
        i.unit, f.code AS from_code, f.name AS from_name, t.code AS to_code, t.name AS to_name, p.code AS party, k.code AS lot,
        m.original_id AS returns,
-       g.site AS gateway_site, g.code AS gateway
+       g.site AS gateway_site, g.code AS gateway,
+       m.reason, coalesce(d.code, '') AS dimensions, m.price_micro, c.code::text AS currency
   FROM movements m
   JOIN batches b ON b.company_id = m.company_id AND b.lane = m.lane AND b.batch_no = m.batch_no
   LEFT JOIN items i ON i.company_id = m.company_id AND i.item_id = m.item_id
@@ -13,6 +14,8 @@ SELECT b.xid::text, m.lane, m.batch_no, m.row_no, m.movement_id, m.recorded_at, 
   LEFT JOIN parties p ON p.company_id = m.company_id AND p.party_id = m.party_id
   LEFT JOIN lots k ON k.company_id = m.company_id AND k.lot_id = m.lot_id
   LEFT JOIN gateways g ON g.company_id = m.company_id AND g.gateway_id = m.gateway_id
+  LEFT JOIN dimension_sets d ON d.company_id = m.company_id AND d.dimension_id = m.dimension_id
+  LEFT JOIN currencies c ON c.currency = m.currency
  WHERE m.company_id = %(company)s AND m.movement_id = ANY(%(ids)s)
  ORDER BY m.occurred_us, m.recorded_at, m.row_no
 
