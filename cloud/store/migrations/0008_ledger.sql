@@ -292,15 +292,14 @@ BEGIN
         -- Blocks of entries are found by when they were recorded, which every row of a batch shares.
         SELECT min(b.recorded_at), max(b.recorded_at) INTO first_at, last_at FROM batches b
          WHERE b.company_id = company AND b.xid >= from_xid AND b.xid < upto;
-        among := 'e.recorded_at BETWEEN $5 AND $6 AND e.xid < $4
-                  AND e.xid >= greatest($3, (SELECT m.xid FROM voucher_marks m
-                                              WHERE m.company_id = $1 AND m.period_id = e.period_id))';
+        among := 'e.recorded_at BETWEEN $5 AND $6 AND e.xid < $4 AND e.xid >= greatest($3, m.xid)';
     END IF;
     IF finally OR first_at IS NOT NULL THEN
         -- By EXECUTE, so that it is planned for the number of entries at hand.
         EXECUTE 'WITH fresh AS MATERIALIZED (
                      SELECT e.period_id, e.xid, e.lane, e.batch_no, e.row_no, e.source_id, e.step
                        FROM journal_entries e
+                       LEFT JOIN voucher_marks m ON m.company_id = $1 AND m.period_id = e.period_id
                       WHERE e.company_id = $1 AND ($2 IS NULL OR e.period_id = $2) AND ' || among || '),
                  ' || CASE words WHEN 'three' THEN 'money AS (
                      SELECT l.source_id, l.step, bool_or(l.amount < 0) AS is_paid
@@ -308,11 +307,11 @@ BEGIN
                                                         AND l.step = f.step
                       WHERE l.account_id IN (SELECT account_id FROM cash_accounts WHERE company_id = $1)
                       GROUP BY 1, 2),
-                 worded AS (
+                 worded AS MATERIALIZED (
                      SELECT f.*, CASE WHEN m.is_paid THEN ''付'' WHEN m.is_paid IS FALSE THEN ''收'' ELSE ''转'' END AS word
                        FROM fresh f LEFT JOIN money m USING (source_id, step))'
-                 ELSE 'worded AS (SELECT f.*, ''记'' AS word FROM fresh f)' END || ',
-                 last AS (
+                 ELSE 'worded AS MATERIALIZED (SELECT f.*, ''记'' AS word FROM fresh f)' END || ',
+                 last AS MATERIALIZED (
                      SELECT k.period_id, k.word, coalesce((SELECT max(v.number) FROM voucher_numbers v
                               WHERE v.company_id = $1 AND v.period_id = k.period_id AND v.word = k.word), 0) AS number
                        FROM (SELECT DISTINCT period_id, word FROM worded) k)
