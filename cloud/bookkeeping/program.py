@@ -15,10 +15,13 @@ from cloud.bookkeeping import (
     chart,
     closing,
     dimensions,
+    documents,
+    dry_run,
     open_items,
     period_end,
     rates,
     revalue,
+    rules,
     trial_balance,
     vouchers,
 )
@@ -27,6 +30,9 @@ from cloud.bookkeeping import (
 MODULES: tuple[ModuleType, ...] = (
     chart,
     dimensions,
+    rules,
+    dry_run,
+    documents,
     rates,
     revalue,
     vouchers,

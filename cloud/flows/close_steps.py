@@ -17,6 +17,7 @@ from cloud.domain.costing.pools import CannotCost
 from cloud.domain.decimals import minor_text
 from cloud.flows.answer_once import CannotRecord
 from cloud.flows.carry_forward import CannotCarry, carry_forward
+from cloud.flows.customer_invoice import clear_invoiced_shipments
 from cloud.flows.number_vouchers import number_vouchers
 from cloud.flows.post_adjustments import BooksDisagree
 from cloud.flows.recost import recost_company
@@ -104,6 +105,10 @@ def _settle(connection: Connection, period: Period, _: str) -> Mapping[str, Any]
     return {"pools": settled.pools, "adjusted": sum(one.adjusted for one in settled.recosted.done)}
 
 
+def _clear_shipped(connection: Connection, period: Period, by: str) -> Mapping[str, Any]:
+    return {"shipments": clear_invoiced_shipments(connection, period.company_id, by, until=period.last_day)}
+
+
 def _revalue(connection: Connection, period: Period, by: str) -> Mapping[str, Any]:
     found = revalue(connection, period.company_id, period.period_id, by)
     return {
@@ -140,6 +145,9 @@ RECOST = Step("recost", "重算成本", "Re-cost what came late", _recost)
 STEPS = (
     RECOST,
     Step("settle", "结转期末成本", "Settle methods that price by period", _settle),
+    Step(
+        "shipped", "结转已开票发出商品", "Move what re-costing found of invoiced shipments to cost", _clear_shipped
+    ),
     Step("revalue", "期末调汇", "Revalue currencies at the closing rate", _revalue),
     Step("spread", "分摊材料成本差异", "Spread the material cost variance", _spread),
     Step("carry", "结转本年利润", "Carry the year's results forward", _carry),

@@ -283,9 +283,12 @@ class NoDraft(LookupError):
 # ── What re-costing finds behind the invoice ──
 
 
-def clear_invoiced_shipments(connection: psycopg.Connection, company_id: int, by: str = WORKER) -> int:
+def clear_invoiced_shipments(
+    connection: psycopg.Connection, company_id: int, by: str = WORKER, *, until: date | None = None
+) -> int:
     """Move to cost of goods sold what is left on goods shipped of shipments that were invoiced, or dismissed; how many.
 
+    until  what was invoiced and posted up to this day, such as a period's last; None: all
     Each is dated as the last line of its shipment, a document for each day; a day that is locked by now goes on to the
     first that is not. For the close, behind re-costing and before the lock. Raises CannotRecord, psycopg.Error.
     """
@@ -293,7 +296,7 @@ def clear_invoiced_shipments(connection: psycopg.Connection, company_id: int, by
         company = load_company(cursor, company_id)
         lane = hashlib.sha256(f"{WORKER}/{company.code}".encode()).digest()[0] & 15
         batch = open_batch(cursor, company, lane, time.time_ns() // 1000, by, posts_soft_closed=True)
-        left = store.shipped_left(cursor, company_id)
+        left = store.shipped_left(cursor, company_id, until)
         if not left:
             return 0
         desk = Desk.at(cursor, batch)

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, Literal
 from uuid import UUID
 
 import psycopg
@@ -142,7 +142,7 @@ class DraftRow:
     rate_nano: int
     net_amount: int
     occurred_us: int
-    state: str
+    state: Literal["waiting", "posted", "dismissed"]
     posted_as: UUID | None
     changed_by: str
     reason: str
@@ -339,9 +339,13 @@ def drafts(
     return [DraftRow(*row) for row in connection.execute(statement(NOUN, "drafts"), where)]
 
 
-def shipped_left(cursor: Cursor, company_id: int) -> list[tuple[UUID, int, int, int, date, int]]:
-    """(shipment, account, dimension set, amount, last day, site) of invoiced goods that stand as shipped still."""
-    return cursor.execute(statement(NOUN, "shipped_left"), {"company": company_id}).fetchall()
+def shipped_left(
+    cursor: Cursor, company_id: int, until: date | None
+) -> list[tuple[UUID, int, int, int, date, int]]:
+    """(shipment, account, dimension set, amount, last day, site) of invoiced goods that stand as shipped still, at the
+    end of a day; None: by now."""
+    where = {"company": company_id, "until": until}
+    return cursor.execute(statement(NOUN, "shipped_left"), where).fetchall()
 
 
 def documents(

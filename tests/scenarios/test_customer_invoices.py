@@ -1,5 +1,6 @@
 """Stories of invoices to customers: drafts of shipments become revenue and receivables, with what they cost."""
 
+from datetime import timedelta
 from uuid import UUID, uuid4
 
 import pytest
@@ -12,7 +13,7 @@ from cloud.flows.recost import recost_component
 from cloud.flows.reverse_document import reverse_document
 from cloud.store import documents
 from tests.makers import Warehouse
-from tests.papers import USD, charge, entry, open_items, party, rate, sold
+from tests.papers import DAY, USD, charge, entry, open_items, party, rate, sold
 from tests.valuing import ask, invoice, micro, move, receive, sell
 
 FIRST = (-(2**62), UUID(int=0))
@@ -90,12 +91,15 @@ def test_what_comes_back_is_credited(warehouse: Warehouse) -> None:
     sale = ship(warehouse, "4", "9.00")
     charge(warehouse, "R-1", sold(sale))
     back = move(warehouse, Kind.CUSTOMER_RETURN, "BOLT", 1, "CUSTOMER", "STORE", 30, original_id=sale)
+    priced = move(warehouse, Kind.CUSTOMER_RETURN, "BOLT", 1, "CUSTOMER", "STORE", 40, price_micro=micro("8.50"))
+    assert drafts(warehouse) == [(priced, -850)]
     with pytest.raises(CannotRecord, match="row 0, net: expected a negative amount"):
         charge(warehouse, "C-1", sold(back, net="9.00"))
     credit = charge(warehouse, "C-1", sold(back, "9.00"))
     assert entry(warehouse, credit) == ["Dr revenue 9.00", "Cr receivables 9.00"]
+    charge(warehouse, "C-2", sold(priced))
     assert warehouse.accounts() == {
-        "goods": 28.00, "grni": -40.00, "cogs": 12.00, "revenue": -27.00, "receivables": 27.00,
+        "goods": 32.00, "grni": -40.00, "cogs": 8.00, "revenue": -18.50, "receivables": 18.50,
     }  # fmt: skip
 
 
@@ -116,7 +120,9 @@ def test_goods_shipped_become_cost_of_goods_sold_with_their_invoice(warehouse: W
     assert ("shipped", sale) not in open_items(warehouse)
     invoice(warehouse, bolts, "4.50")
     recost_component(warehouse.owner, warehouse.company_id, [warehouse.items["BOLT"]], "test", from_us=0)
-    assert clear_invoiced_shipments(warehouse.owner, warehouse.company_id) == 1
+    yesterday = DAY - timedelta(days=1)
+    assert clear_invoiced_shipments(warehouse.owner, warehouse.company_id, until=yesterday) == 0
+    assert clear_invoiced_shipments(warehouse.owner, warehouse.company_id, until=DAY) == 1
     assert clear_invoiced_shipments(warehouse.owner, warehouse.company_id) == 0
     assert warehouse.accounts()["cogs"] == 18.00
     assert open_items(warehouse)["shipped", waiting] == (4.50, 0)

@@ -161,14 +161,17 @@ UPDATE journal_drafts SET state = 'dismissed', reason = %(reason)s, changed_by =
  WHERE company_id = %(company)s AND movement_id = %(id)s AND state <> 'posted' RETURNING movement_id
 
 -- shipped_left --
--- Shipments whose invoice was posted, or for which none will come, with what is left of their cost on goods shipped.
+-- Shipments whose invoice was posted by a day, or for which none will come, with what is left of their cost on goods
+-- shipped at the end of that day.
 SELECT x.item, x.account_id, x.dimension_id, sum(x.amount)::bigint, max(x.posting_date), coalesce(min(p.site_id), 0)
   FROM item_amounts x
   JOIN accounts a USING (company_id, account_id)
   JOIN journal_drafts d ON d.company_id = x.company_id AND d.movement_id = x.item AND d.state <> 'waiting'
+  LEFT JOIN journal_entries i ON i.company_id = d.company_id AND i.source_id = d.posted_as AND i.step = 0
   LEFT JOIN LATERAL (SELECT min(o.site_id) AS site_id FROM cost_entries e JOIN cost_pools o USING (company_id, pool_id)
                       WHERE e.company_id = x.company_id AND e.movement_id = x.item AND e.step < 2) p ON true
  WHERE x.company_id = %(company)s AND a.role = 'shipped'
+   AND (%(until)s::date IS NULL OR (x.posting_date <= %(until)s AND coalesce(i.posting_date, %(until)s) <= %(until)s))
  GROUP BY 1, 2, 3 HAVING sum(x.amount) <> 0 ORDER BY 5, 1, 2, 3
 
 -- documents --
