@@ -48,9 +48,17 @@ class Heartbeat:
             schema=SCHEMA,
             online=True,
             sent_at_us=now_us,
+            incarnation=self._outbox.incarnation,
             software=self._software,
             epochs=[
-                EpochHeld(epoch=held.epoch, last=held.last, oldest=held.oldest, end=held.end)
+                EpochHeld(
+                    epoch=held.epoch,
+                    last=held.last,
+                    oldest=held.oldest,
+                    end=held.end,
+                    applied=held.applied,
+                    head=held.head,
+                )
                 for held in await self._outbox.epochs()
             ],
             devices=self._devices(),

@@ -8,11 +8,14 @@ import json
 import sys
 from collections.abc import Sequence
 from dataclasses import asdict
+from pathlib import Path
 
 import psycopg
 
 from cloud import settings
 from cloud.flows.verify import PROMISES, Check, verify
+from protocols.wire.applied import Applied, decode
+from protocols.wire.message import UnreadableMessage
 
 CONNECT_TIMEOUT_S = 10
 
@@ -21,17 +24,37 @@ def main(argv: Sequence[str] | None = None) -> int:
     """The program."""
     parser = argparse.ArgumentParser(prog="tallygate verify", description="check the promises")
     parser.add_argument("--json", action="store_true", help="print the checks as JSON")
+    parser.add_argument(
+        "--witness", type=Path, metavar="FILE",
+        help="`applied` or `status` messages of gateways, one a line, as the broker had them: the hash chains must"
+        " still have the heads that they tell",
+    )  # fmt: skip
     arguments = parser.parse_args(argv)
     try:
+        witnesses = [] if arguments.witness is None else read_witnesses(arguments.witness)
         with psycopg.connect(
             settings.dsn(), connect_timeout=CONNECT_TIMEOUT_S, application_name="tallygate verify"
         ) as connection:
-            checks = verify(connection)
-    except (settings.WrongSetting, psycopg.Error) as error:
+            checks = verify(connection, witnesses)
+    except (settings.WrongSetting, psycopg.Error, OSError, UnreadableMessage) as error:
         print(f"tallygate verify: {str(error).strip()}", file=sys.stderr)
         return 2
     print(as_json(checks) if arguments.json else as_text(checks))
     return 0 if all(check.holds for check in checks) else 1
+
+
+def read_witnesses(path: Path) -> list[Applied]:
+    """The messages in a file, one a line. Raises OSError, UnreadableMessage."""
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines(), 1):
+        if not line.strip():
+            continue
+        try:
+            # A `status` says again what it was told, in the same fields.
+            found.append(decode(line))
+        except UnreadableMessage as error:
+            raise UnreadableMessage(f"{path}, line {number}: {error}") from error
+    return found
 
 
 def as_json(checks: Sequence[Check]) -> str:

@@ -50,6 +50,11 @@ class OutboxOnThread:
         return self._outbox.last
 
     @property
+    def incarnation(self) -> int:
+        """The cloud's, as last told."""
+        return self._outbox.incarnation
+
+    @property
     def counters(self) -> dict[str, int]:
         counters = self._outbox.counters
         return {

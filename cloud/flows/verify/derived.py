@@ -37,7 +37,7 @@ UNCHECKED = {
     # Who works where, and what devices say.
     "lane_leases": "who may write now",
     "gate_readings": _PICTURE,
-    "gateway_status": _PICTURE,
+    "gateway_status": "what gateways say of themselves; heads in it that are no batch's are found",
     "unknown_gateways": _PICTURE,
     # What people say: master data, charts, rules, rights.
     **dict.fromkeys(

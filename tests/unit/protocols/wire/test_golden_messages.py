@@ -84,9 +84,10 @@ GOLDEN: dict[str, tuple[Any, Any]] = {
             schema=1,
             online=True,
             sent_at_us=1_790_000_002_000_000,
+            incarnation=2,
             software="tallygate 0.1.0",
             epochs=[
-                status.EpochHeld(epoch=OPEN_EPOCH, last=43, oldest=17),
+                status.EpochHeld(epoch=OPEN_EPOCH, last=43, oldest=17, applied=42, head=HEAD),
                 status.EpochHeld(epoch=CLOSED_EPOCH, last=7, oldest=7, end=7),
             ],
             devices=[
