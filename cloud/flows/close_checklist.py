@@ -12,6 +12,7 @@ import psycopg
 from cloud.domain.currency import code_of
 from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.ledger.checklist import DETAILS_MAX, Item, answer
+from cloud.flows.check_coverage import check_coverage
 from cloud.flows.rates import rates_on
 from cloud.store import closing
 from cloud.store.closing import Period
@@ -55,6 +56,8 @@ def ask_checklist(connection: Connection, period: Period) -> Iterator[Item]:
     yield answer("next_period", int(not closing.ask(connection, "next_period", period, 0)[0][0]))
     yield answer("vouchers_numbered", closing.ask(connection, "unnumbered", period, 0)[0][0])
     yield _closing_rates(connection, period)
+    uncovered = check_coverage(connection, period.company_id)
+    yield answer("rules_cover", len(uncovered), [{"what": one.sentence} for one in uncovered])
 
 
 def _stock_and_ledger(connection: Connection, period: Period) -> Item:

@@ -66,9 +66,10 @@ SELECT passed, report, recorded_at, recorded_by, link_no, digest FROM close_repo
 -- Each account of stock at the period's end: its cost entries against its turnovers; and now: its pools against all
 -- turnovers. Accounts of allowances count together, as pools do not say at which of them theirs stands.
 WITH costs AS (
-    SELECT p.account_id, sum(e.posted) FILTER (WHERE e.posting_date <= %(last_day)s) AS at_end
-      FROM cost_entries e JOIN cost_pools p USING (company_id, pool_id)
-     WHERE e.company_id = %(company)s GROUP BY 1),
+    SELECT p.account_id, sum(e.posted) AS at_end
+      FROM (SELECT pool_id, sum(posted) AS posted FROM cost_entries
+             WHERE company_id = %(company)s AND posting_date <= %(last_day)s GROUP BY 1) e
+      JOIN cost_pools p ON p.company_id = %(company)s AND p.pool_id = e.pool_id GROUP BY 1),
 pools AS (
     SELECT account_id, sum(posted) AS now FROM cost_pools WHERE company_id = %(company)s GROUP BY 1),
 ledger AS (
@@ -93,13 +94,15 @@ SELECT coalesce(string_agg(a.number, ', ' ORDER BY a.number), ''), coalesce(min(
  ORDER BY 1
 
 -- stock_by_class --
--- What stock was worth at the period's end, by account and class of item.
-SELECT a.number, a.name_zh, a.name_en, i.item_class, sum(e.posted)::bigint, count(DISTINCT i.item_id)
-  FROM cost_entries e
-  JOIN cost_pools p USING (company_id, pool_id)
+-- What stock was worth at the period's end, by account and class of item. Pools are summed first: they are few.
+WITH held AS (
+    SELECT pool_id, sum(posted) AS posted FROM cost_entries
+     WHERE company_id = %(company)s AND posting_date <= %(last_day)s GROUP BY 1)
+SELECT a.number, a.name_zh, a.name_en, i.item_class, sum(h.posted)::bigint, count(DISTINCT i.item_id)
+  FROM held h
+  JOIN cost_pools p ON p.company_id = %(company)s AND p.pool_id = h.pool_id
   JOIN accounts a ON a.company_id = p.company_id AND a.account_id = p.account_id
   JOIN items i ON i.company_id = p.company_id AND i.item_id = p.item_id
- WHERE e.company_id = %(company)s AND e.posting_date <= %(last_day)s
  GROUP BY 1, 2, 3, 4 ORDER BY 1, 4
 
 -- open_items --
