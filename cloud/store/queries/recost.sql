@@ -149,14 +149,17 @@ SELECT p.period_id, (extract(epoch FROM p.first_day::timestamp AT TIME ZONE c.ti
  WHERE p.company_id = %(company)s AND p.settled_at IS NOT NULL ORDER BY p.first_day
 
 -- next_steps --
--- The first free step of movements and value events; 0 and 1 are for what they did themselves.
-SELECT movement_id, greatest(max(step) + 1, 2) FROM (
-    SELECT movement_id, step FROM cost_entries WHERE company_id = %(company)s AND movement_id = ANY(%(ids)s)
-     UNION ALL
-    SELECT movement_id, step FROM allowance_entries WHERE company_id = %(company)s AND movement_id = ANY(%(ids)s)
-     UNION ALL
-    SELECT source_id, step FROM journal_entries WHERE company_id = %(company)s AND source_id = ANY(%(ids)s)) taken
- GROUP BY movement_id
+-- The first free step of movements and value events; 0 and 1 are for what they did themselves. One look-up by key each:
+-- a join of all would be planned as a scan of whole tables where many are asked for.
+SELECT i.id, (greatest(max(n.step) + 1, 2))::integer
+  FROM unnest(%(ids)s::uuid[]) i (id)
+  CROSS JOIN LATERAL (
+       SELECT max(step) AS step FROM cost_entries WHERE company_id = %(company)s AND movement_id = i.id
+        UNION ALL
+       SELECT max(step) FROM allowance_entries WHERE company_id = %(company)s AND movement_id = i.id
+        UNION ALL
+       SELECT max(step) FROM journal_entries WHERE company_id = %(company)s AND source_id = i.id) n
+ GROUP BY i.id
 
 -- released --
 -- What movements and value events changed their pools' allowances by so far.
