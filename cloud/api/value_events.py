@@ -3,6 +3,7 @@
 from typing import Annotated, Any, Literal
 from uuid import UUID
 
+import psycopg
 from fastapi import APIRouter
 from pydantic import BaseModel, Field, StringConstraints
 
@@ -33,7 +34,7 @@ from cloud.domain.costing.allocation import Basis
 from cloud.domain.costing.allocation_rules import UnknownIndustry
 from cloud.domain.decimals import micro_text
 from cloud.domain.moments import moment_of
-from cloud.flows.answer_once import Answered
+from cloud.flows.answer_once import Answered, Request
 from cloud.flows.record_value_events import (
     ROWS_MAX,
     LandedCost,
@@ -175,17 +176,9 @@ class AllocationRuleOut(BaseModel):
 @router.post("/v1/value-events", response_model=ValueEventsOut, status_code=201, summary="Change what goods cost")
 def record(body: ValueEventsIn, change: CostChange) -> ValueEventsOut:
     """Price corrections, landed costs, shared costs: booked in one transaction, all or none."""
-    company_id = change.company_id
     request = change.request("value-events", body)
-    with change.pool.connection() as connection:
-        paper = Paper(moment_us(body.occurred_at), body.document, _supplier(connection, company_id, body.party))
-        with refusals("" if isinstance(body, SharedCostIn) else "/rows"):
-            if isinstance(body, PriceCorrectionsIn):
-                answered = correct_prices(connection, company_id, _corrections(body.rows), paper, request)
-            elif isinstance(body, LandedCostsIn):
-                answered = land_costs(connection, company_id, _landed(body.rows), paper, request)
-            else:
-                answered = share_cost(connection, company_id, _shared(body), paper, request)
+    with change.pool.connection() as connection, refusals("" if isinstance(body, SharedCostIn) else "/rows"):
+        answered = book_events(connection, change.company_id, body, request)
     return show_answer(change, answered)
 
 
@@ -219,6 +212,18 @@ def put_rules(body: AllocationRuleIn | IndustryIn, caller: MasterWriter, pool: P
             made = [Rule(body.industry, body.cost_type, body.by, body.dimension, body.priority)]
             valuation.put_rule(connection, company_id, made[0])
     return [_show_rule(rule) for rule in made]
+
+
+def book_events(
+    connection: psycopg.Connection, company_id: int, body: ValueEventsIn, request: Request
+) -> Answered:
+    """What a request asks for, by the flow of its kind. Raises Problem, CannotRecord, RequestConflict."""
+    paper = Paper(moment_us(body.occurred_at), body.document, _supplier(connection, company_id, body.party))
+    if isinstance(body, PriceCorrectionsIn):
+        return correct_prices(connection, company_id, _corrections(body.rows), paper, request)
+    if isinstance(body, LandedCostsIn):
+        return land_costs(connection, company_id, _landed(body.rows), paper, request)
+    return share_cost(connection, company_id, _shared(body), paper, request)
 
 
 def show_answer(change: Change, answered: Answered) -> ValueEventsOut:

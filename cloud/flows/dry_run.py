@@ -50,11 +50,16 @@ class DryEntry:
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why something would not be booked. row: its number, None where it is the request as a whole."""
+    """Why something would not be booked.
+
+    row    its number among the movements, or of the value events' request; None where it is the request as a whole
+    event  whether it is the value events'
+    """
 
     row: int | None
     field: str
     why: str
+    event: bool = False
 
 
 @dataclass(slots=True)
@@ -161,7 +166,7 @@ def _record(
         # A key of its own: the ids of what a request books follow from its key.
         return [UUID(one) for one in value_events(connection, replace(request, key=f"{request.key}/events")).ids]
     except CannotRecord as error:
-        found.refused.append(Refusal(error.row, error.field, error.reason))
+        found.refused.append(Refusal(error.row, error.field, error.reason, event=True))
         return []
 
 
@@ -187,7 +192,7 @@ def _read(
         )
         for (source, step), lines in entries.items()
     ]  # fmt: skip
-    found.refused.sort(key=lambda one: (one.row is None, one.row or 0))
+    found.refused.sort(key=lambda one: (one.event, one.row is None, one.row or 0))
 
 
 def _refused_by_database(error: psycopg.Error, company_id: int, key: str, trying: Sequence[int]) -> Refusal:

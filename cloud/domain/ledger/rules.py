@@ -12,6 +12,11 @@ from cloud.domain.ledger.posting import POOL, PostingRule
 from cloud.domain.ledger.rules_shipped import POSTING_RULES, WITHOUT_RULE
 from cloud.domain.movement import Kind
 
+# What a rule says, in the words of files and requests.
+RULE_FIELDS = (
+    "kind", "item_class", "site", "reason", "party_class", "debit", "credit", "priority", "dimensions",
+)  # fmt: skip
+
 Conditions = tuple[str | None, int | None, str | None, str | None]
 
 # Opposite a pool these would let stock and ledger drift apart, or take what the books put there by themselves.
