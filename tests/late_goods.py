@@ -108,7 +108,7 @@ def arrive(warehouse: Warehouse, events: Sequence[Event], lane: int = 0) -> None
     with connection.transaction(), connection.cursor() as cursor:
         company = load_company(cursor, warehouse.company_id)
         warehouse.clock_us += SECOND_US
-        batch = open_batch(cursor, company, lane, warehouse.clock_us, "cloud")
+        batch = open_batch(cursor, company, lane, warehouse.clock_us, "cloud", posts_soft_closed=True)
         moves = [e for e in events if e.kind.moves_goods]
         others = [e for e in events if not e.kind.moves_goods]
         booked = book(cursor, batch, columns(warehouse, moves), value_events(warehouse, others, len(moves)))
