@@ -159,7 +159,10 @@ def _work(dsn: str, code: str, number: int, workers: int, shared: bool, ready, g
 
 
 def _measure_close(owner: psycopg.Connection) -> list[Figure]:
-    """A month of 1 M movements, a tenth of them late: soft-closed with its checks and numbers, then locked."""
+    """A month of 1 M movements: soft-closed with its checks and numbers, then locked.
+
+    Every tenth batch has goods that come late, one good in fifty: the job keeps the others at rest as they come.
+    """
     books = _Books.of(owner, "month")
     for number in range(CLOSED // BATCH):
         books.write(number, BATCH, late=number % 10 == 9)
@@ -223,12 +226,15 @@ class _Books:
         nothing, ids = np.zeros(n, np.int64), np.zeros((n, 16), np.uint8)
         raw = np.random.default_rng(number * 16 + self._lane).integers(0, 256, (n, 16), np.uint8)
         raw[:, 6], raw[:, 8] = raw[:, 6] & 0x0F | 0x80, raw[:, 8] & 0x3F | 0x80
-        at = self._first_us + (number * n + row) * 1_000 - (_DAY_US // 2 if late else 0)
+        item = row // 2 % len(self._items)
+        at = self._first_us + (number * n + row) * 1_000
+        if late:  # of one good in fifty
+            at -= np.where(item % 50 == 0, _DAY_US // 2, 0)
         supplier, store, customer = (self._places[name] for name in ("SUPPLIER", "STORE", "CUSTOMER"))
         return MovementColumns(
             movement_id=raw,
             kind=np.where(comes, int(Kind.PURCHASE_RECEIPT), int(Kind.SALES_SHIPMENT)),
-            item=self._items[row // 2 % len(self._items)],
+            item=self._items[item],
             qty=np.where(comes, 3 * MICRO, 2 * MICRO),
             from_id=np.where(comes, supplier, store), to_id=np.where(comes, store, customer),
             party=nothing, document=["BENCH"] * n, price=np.where(comes, 4_170_000 + row % 97 * 10_000, NONE),
