@@ -37,6 +37,7 @@ def run_checklist(connection: Connection, company_id: int, period_id: int) -> li
     """The checklist of a period as the books are now, in a snapshot of its own. Raises NoSuchPeriod, psycopg.Error."""
     with connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        closing.plan_for_whole_periods(connection)
         return list(ask_checklist(connection, find_period(connection, company_id, period_id)))
 
 

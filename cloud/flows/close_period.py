@@ -115,6 +115,7 @@ def lock(
             if closing.stands(connection, period) != mark:
                 if attempt < ATTEMPTS:
                     raise psycopg.Rollback
+                closing.plan_for_whole_periods(connection)
                 items, report = _ask(asked, done)
                 _refuse_failing(asked, items)
             _close_earlier(connection, asked)
@@ -179,6 +180,7 @@ def _survey(asked: _Asked, done: Sequence[Done]) -> tuple[list[Item], dict[str, 
     """Checklist and report as of one moment, while batches go on; and the mark by which that moment is known again."""
     with asked.connection.transaction():
         asked.connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        closing.plan_for_whole_periods(asked.connection)
         period = find_period(asked.connection, asked.company_id, asked.period_id)
         mark = closing.stands(asked.connection, period)
         return *_ask(asked, done), mark

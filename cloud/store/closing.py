@@ -107,6 +107,11 @@ def list_periods(connection: Connection, company_id: int, after: int, limit: int
     return [ListedPeriod(*row) for row in connection.execute(statement(NOUN, "periods"), values)]
 
 
+def plan_for_whole_periods(connection: Connection) -> None:
+    """Until the transaction ends: statements are planned for many rows, whatever is known of their tables."""
+    connection.execute(statement(NOUN, "whole_periods"))
+
+
 def hold_calendar_alone(connection: Connection, company_id: int) -> None:
     """Wait for the batches that post, and let none post until the transaction ends."""
     connection.execute(statement(NOUN, "hold_alone"), {"company": company_id})
