@@ -4,17 +4,19 @@ from typing import Annotated, Any, Literal
 
 import psycopg
 from fastapi import APIRouter, Query
-from pydantic import BaseModel
+from pydantic import BaseModel, Field
 
 from cloud.api.access import MasterWriter, Pool, Reader
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, after_one, make_page
-from cloud.api.problems import taken, wrong_value
+from cloud.api.problems import not_found, taken, wrong_value
 from cloud.api.values import Code, Text
 from cloud.domain.catalog import Party, PartyKind, WrongMasterData
 from cloud.store import lists
 from cloud.store.lists import PartyRow
 
 router = APIRouter(prefix="/v1/parties", tags=["parties"])
+
+_CLASS_NOTE = "By which posting rules tell parties apart, such as group or retail; empty: any other."
 
 
 class PartyIn(BaseModel):
@@ -28,6 +30,15 @@ class PartyIn(BaseModel):
     code: Code
     name: Text
     kind: Literal["supplier", "customer"]
+    party_class: Code | Literal[""] = Field("", description=_CLASS_NOTE)
+
+
+class PartyClassIn(BaseModel):
+    """By what posting rules tell a party apart."""
+
+    model_config = {"extra": "forbid"}
+
+    party_class: Code | Literal[""] = Field(description=_CLASS_NOTE)
 
 
 class PartyOut(BaseModel):
@@ -36,6 +47,7 @@ class PartyOut(BaseModel):
     code: str
     name: str
     kind: str
+    party_class: str
 
 
 @router.get("", response_model=Page[PartyOut], summary="Suppliers and customers")
@@ -58,7 +70,7 @@ def list_parties(
 def add_party(body: PartyIn, caller: MasterWriter, pool: Pool) -> PartyOut:
     """A code may stand once among the suppliers and once among the customers."""
     try:
-        party = Party(body.kind, body.code, body.name)
+        party = Party(body.kind, body.code, body.name, body.party_class)
     except WrongMasterData as error:
         raise wrong_value("/name", error.complaint) from None
     try:
@@ -68,5 +80,15 @@ def add_party(body: PartyIn, caller: MasterWriter, pool: Pool) -> PartyOut:
         raise taken(f"there is already a {body.kind} with code {body.code!r}") from None
 
 
+@router.put("/{kind}/{code:path}/class", response_model=PartyOut, summary="Say a party's class")
+def set_class(kind: PartyKind, code: str, body: PartyClassIn, caller: MasterWriter, pool: Pool) -> PartyOut:
+    """Movements from now on are posted by the rules of this class; what was posted stays."""
+    with pool.connection() as connection:
+        row = lists.set_party_class(connection, caller.company.company_id, kind, code, body.party_class)
+    if row is None:
+        raise not_found(kind, code)
+    return _show(row)
+
+
 def _show(row: PartyRow) -> PartyOut:
-    return PartyOut(code=row.code, name=row.name, kind=row.kind)
+    return PartyOut(code=row.code, name=row.name, kind=row.kind, party_class=row.party_class)

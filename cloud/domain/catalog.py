@@ -48,6 +48,8 @@ PARTY_OF_KIND: dict[Kind, PartyKind] = {
     Kind.SUPPLIER_RETURN: "supplier",
     Kind.SALES_SHIPMENT: "customer",
     Kind.CUSTOMER_RETURN: "customer",
+    Kind.GROUP_SHIPMENT: "customer",
+    Kind.GROUP_RECEIPT: "supplier",
 }
 
 _EPC = re.compile(r"([0-9A-F]{4})+")
@@ -122,13 +124,15 @@ class Item:
 
 @dataclass(frozen=True, slots=True)
 class Party:
-    """A supplier or customer."""
+    """A supplier or customer. party_class: by which posting rules tell parties apart; empty: any other."""
 
     kind: PartyKind
     code: str
     name: str
+    party_class: str = ""
 
     def __post_init__(self) -> None:
+        _check_text("party_class", self.party_class, CODE_MAX)
         _check_text("party", self.code, CODE_MAX, needed=True)
         _check_text("party", self.name, TEXT_MAX, needed=True)
 

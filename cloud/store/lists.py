@@ -65,6 +65,7 @@ class PartyRow:
     code: str
     name: str
     kind: str
+    party_class: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -257,10 +258,20 @@ def parties(
 def add_party(connection: psycopg.Connection, company_id: int, party: Party) -> PartyRow:
     """A new party. Raises psycopg.errors.UniqueViolation when its code is taken among its kind."""
     row = _one(
-        connection, "add_party", PartyRow, company=company_id, code=party.code, name=party.name, kind=party.kind
-    )
+        connection, "add_party", PartyRow, company=company_id, code=party.code, name=party.name, kind=party.kind,
+        party_class=party.party_class,
+    )  # fmt: skip
     assert row is not None  # noqa: S101  INSERT … RETURNING without a conflict clause
     return row
+
+
+def set_party_class(
+    connection: psycopg.Connection, company_id: int, kind: str, code: str, party_class: str
+) -> PartyRow | None:
+    """The party as it is now; movements from now on are posted by the rules of this class. None: there is none."""
+    return _one(
+        connection, "set_party_class", PartyRow, company=company_id, kind=kind, code=code, party_class=party_class
+    )
 
 
 def tags(

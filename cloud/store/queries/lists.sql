@@ -53,14 +53,21 @@ SELECT location_id, kind, site_id FROM locations WHERE company_id = %(company)s 
 
 -- parties --
 -- Suppliers and customers by id.
-SELECT party_id, code, name, kind FROM parties
+SELECT party_id, code, name, kind, party_class FROM parties
  WHERE company_id = %(company)s AND party_id > %(after)s AND (%(kind)s::text IS NULL OR kind = %(kind)s)
  ORDER BY party_id LIMIT %(limit)s
 
 -- add_party --
 -- A code that is taken among its kind raises a unique violation.
-INSERT INTO parties (company_id, code, name, kind) VALUES (%(company)s, %(code)s, %(name)s, %(kind)s)
-RETURNING party_id, code, name, kind
+INSERT INTO parties (company_id, code, name, kind, party_class)
+VALUES (%(company)s, %(code)s, %(name)s, %(kind)s, %(party_class)s)
+RETURNING party_id, code, name, kind, party_class
+
+-- set_party_class --
+-- By which posting rules tell it apart from now on.
+UPDATE parties SET party_class = %(party_class)s
+ WHERE company_id = %(company)s AND kind = %(kind)s AND code = %(code)s
+RETURNING party_id, code, name, kind, party_class
 
 -- tags --
 -- Registered tags by EPC, and where each is.

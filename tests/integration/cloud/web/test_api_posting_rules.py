@@ -221,3 +221,21 @@ def test_an_expectation_says_why_and_of_which_dimensions(house: Any) -> None:
     wrong = house.admin.post("/v1/expectations", said | {"dimensions": {"project": "P7"}})
     assert wrong.status_code == 422
     assert wrong.json()["errors"] == [{"pointer": "/dimensions", "detail": "there is no project 'P7'"}]
+
+
+def test_a_party_is_posted_by_the_rules_of_its_class(house: Any) -> None:
+    body = {"code": "SISTER", "name": "Sister Ltd", "kind": "customer"}
+    assert house.admin.post("/v1/parties", body).json()["party_class"] == ""
+    assert begin(
+        house, {"kind": "sales_shipment", "party_class": "group", "debit": "admin_loss", "credit": "pool"}
+    ).status_code == 201  # fmt: skip
+    shipment = movement(kind="sales_shipment", to="CUSTOMER", party="SISTER")
+    assert [line["role"] for line in try_out(house, shipment)["entries"][0]["lines"]] == ["cogs", "goods"]
+
+    def classed(code: str) -> Any:
+        path = f"/v1/parties/customer/{code}/class"
+        return house.http.put(path, json={"party_class": "group"}, headers=house.admin.headers)
+
+    assert classed("SISTER").json()["party_class"] == "group"
+    assert classed("NOBODY").status_code == 404
+    assert [line["role"] for line in try_out(house, shipment)["entries"][0]["lines"]] == ["admin_loss", "goods"]
