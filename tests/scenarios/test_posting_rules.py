@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
@@ -28,6 +29,8 @@ from cloud.flows.edit_rules import (
     load_rules,
 )
 from cloud.flows.record_value_events import Paper, PriceCorrection, correct_prices
+from cloud.imports.csv_file import BadFile
+from cloud.imports.import_expectations import import_expectations
 from cloud.store import rules as store
 from cloud.store.sql import statement
 from tests.makers import NOON_US, SECOND_US, Warehouse
@@ -475,3 +478,40 @@ def test_what_coverage_finds_is_what_would_be_refused(warehouse: Warehouse) -> N
     assert (gap.item_class, gap.site, gap.reason) == ("goods", None, "")
     rehearsed = rehearse(warehouse, scrap(warehouse), scrap(warehouse, reason="theft"))
     assert [one.row for one in rehearsed.refused] == [0]
+
+
+# ── What is expected at gates ──
+
+EXPECTATIONS = """gate,direction,item,kind,quantity,open_until,reason,dimensions
+dock-1,out,BOLT,scrap,10,2030-01-01T00:00:00Z,damage,{dimensions}
+"""
+
+
+def test_what_leaves_through_a_gate_is_posted_by_the_reason_and_dimensions_that_its_expectation_names(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    dimension(warehouse, "cost_centre", "A1")
+    need(warehouse, "admin_loss", "cost_centre", "required")
+    bolts = warehouse.tag(1)
+    warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="4.20")
+    file = tmp_path / "expected.csv"
+    file.write_text(EXPECTATIONS.format(dimensions="cost_centre=A1"))
+    import_expectations(warehouse.owner, file, "demo")
+    warehouse.log.passage(bolts, "in", 0)
+    warehouse.log.passage(bolts, "out", 3600)
+    warehouse.record(warehouse.log.message())
+    rows = warehouse.fetch(
+        "SELECT a.role, d.code, l.amount FROM journal_lines l JOIN accounts a USING (company_id, account_id)"
+        " JOIN dimension_sets d USING (company_id, dimension_id)"
+    )
+    assert rows == [("admin_loss", "cost_centre=A1", 4200)]
+
+
+def test_an_expectation_of_dimensions_that_nobody_has_is_refused_with_its_line(
+    warehouse: Warehouse, tmp_path: Path
+) -> None:
+    file = tmp_path / "expected.csv"
+    file.write_text(EXPECTATIONS.format(dimensions="project=P7"))
+    with pytest.raises(BadFile, match="line 2, column dimensions: there is no project 'P7'"):
+        import_expectations(warehouse.owner, file, "demo")
+    assert warehouse.fetch("SELECT count(*) FROM expectations") == [(0,)]
