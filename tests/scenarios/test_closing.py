@@ -166,6 +166,25 @@ def test_the_next_period_opens_with_what_the_last_one_closed_at(warehouse: Wareh
     assert {one["account"]: one["opening"] for one in september if float(one["opening"])} == august
 
 
+def test_the_last_month_of_the_fiscal_year_carries_its_results_forward_and_late_ones_too(
+    warehouse: Warehouse,
+) -> None:
+    """given a fiscal year that begins in September; when August closes, what was sold is in retained earnings; when a
+    sale comes late and August is locked, its cost is there as well."""
+    warehouse.owner.execute("UPDATE companies SET fiscal_year_month = 9")
+    arrive(warehouse, [buy(1, 10, 4, AUGUST_S), sell(2, 4, AUGUST_S + 60)])
+    steps = {one["name"]: one for one in close(warehouse, 202608).report["steps"]}
+    assert (steps["carry"]["result"]["profit"], steps["carry"]["refused"]) == ("-16.00", "")
+    assert warehouse.accounts().get("cogs", 0) == 0
+    arrive(warehouse, [sell(3, 1, AUGUST_S + 120)])
+    lock_it(warehouse, 202608)
+    accounts = warehouse.accounts()
+    assert (accounts.get("cogs", 0), accounts["retained_earnings"]) == (0, 20.0)
+    assert warehouse.fetch("SELECT count(*) FROM voucher_numbers WHERE period_id = 202608") == warehouse.fetch(
+        "SELECT count(*) FROM journal_entries WHERE period_id = 202608"
+    )
+
+
 # ── The checklist ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -287,6 +306,24 @@ def test_a_currency_with_a_balance_needs_its_closing_rate(warehouse: Warehouse) 
     again = close(warehouse, 202609)
     assert again.passed
     assert {one["name"]: one["result"] for one in again.report["steps"]}["revalue"]["difference"] == "-4.00"
+
+
+def test_a_gateway_that_was_heard_since_the_period_ended_is_not_silent(warehouse: Warehouse) -> None:
+    """One is heard today; one was last heard in August; an offline one says nothing of what it still holds."""
+    put = (
+        "INSERT INTO gateway_status (company_id, gateway_id, received_at, online, status)"
+        " SELECT company_id, gateway_id, %s, %s, '{}' FROM gateways WHERE code = %s"
+        " ON CONFLICT (company_id, gateway_id) DO UPDATE"
+        "    SET received_at = excluded.received_at, online = excluded.online"
+    )
+    for at, online, code in (("2026-09-02", True, "gw-1"), ("2026-08-30", True, "gw-2")):
+        warehouse.owner.execute(put, [at, online, code])
+    items = {one.name: one for one in run_checklist(warehouse.ingest, warehouse.company_id, 202608)}
+    assert [row["gateway"] for row in items["silent_gateways"].details] == ["EAST/gw-2"]
+    warehouse.owner.execute(put, ["2026-09-02", False, "gw-2"])
+    assert found(warehouse, 202608)["silent_gateways"] == (State.TOLD, 1)
+    warehouse.owner.execute(put, ["2026-09-02", True, "gw-2"])
+    assert "silent_gateways" not in found(warehouse, 202608)
 
 
 def test_a_period_that_is_not_over_and_the_last_of_the_calendar_fail(warehouse: Warehouse) -> None:
