@@ -48,7 +48,9 @@ _RULES: tuple[tuple[Kind, str, str, str | None], ...] = (  # kind, debit, credit
 )
 
 POSTING_RULES = tuple(
-    PostingRule(kind, item_class=None, site_id=None, debit_role=debit, credit_role=credit, priority=0, reason=reason)
+    PostingRule(
+        kind, item_class=None, site_id=None, debit_role=debit, credit_role=credit, priority=0, reason=reason
+    )
     for kind, debit, credit, reason in _RULES
 )
 
