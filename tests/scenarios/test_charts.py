@@ -10,6 +10,7 @@ import psycopg
 import pytest
 
 from cloud.domain.ledger.accounts import Account, AccountType, Need, WrongChart
+from cloud.domain.movement import Kind
 from cloud.flows.edit_chart import (
     NoSuchAccount,
     NumberTaken,
@@ -18,8 +19,9 @@ from cloud.flows.edit_chart import (
     load_chart,
     read_chart,
 )
+from cloud.flows.recost import recost_company
 from tests.makers import Warehouse
-from tests.valuing import receive, sell
+from tests.valuing import move, receive, sell
 
 WAIT_S = 20.0
 
@@ -221,3 +223,33 @@ def test_a_role_waits_for_a_batch_that_may_open_its_first_pool(warehouse: Wareho
         timer.cancel()
     mover.join(WAIT_S)
     assert found == ["account 140501, role: cost pools of site MAIN stand on it: goods stays where it is"]
+
+
+def test_what_came_late_is_corrected_where_it_stood_whatever_the_chart_says_now(warehouse: Warehouse) -> None:
+    """A scrapped bolt cost 5 until an earlier receipt @ 3 came late; its account has ended and asks for a project."""
+    company = warehouse.company_id
+    receive(warehouse, "BOLT", 10, "5", 10)
+    move(warehouse, Kind.SCRAP, "BOLT", 4, "STORE", "SCRAP", 60)
+    add_account(warehouse.owner, company, own("6712", role="loss"))
+    change(warehouse, "6711", dimensions={"project": Need.REQUIRED}, valid_to=date(2026, 9, 1))
+    receive(warehouse, "BOLT", 10, "3", 5)
+    recost_company(warehouse.ingest, company, "test")
+    rows = warehouse.fetch("SELECT number, balance FROM account_balances WHERE number IN ('6711', '6712')")
+    assert dict(rows) == {"6711": 1200, "6712": 0}
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "INSERT INTO accounts (company_id, number, name_zh, name_en, is_control) VALUES (1, '9', '', 'x', false)",
+        "UPDATE accounts SET name_en = 'x'",
+        "DELETE FROM accounts",
+        "INSERT INTO dimension_types (company_id, code, name_zh, name_en) VALUES (1, 'x', '', 'x')",
+        "INSERT INTO dimension_values (company_id, type_id, code) VALUES (1, 1, 'x')",
+        "DELETE FROM account_dimensions",
+        "SELECT hold_chart()",
+    ],
+)
+def test_the_ingest_service_has_no_hand_in_the_chart(warehouse: Warehouse, statement: str) -> None:
+    with pytest.raises(psycopg.errors.InsufficientPrivilege):
+        warehouse.ingest.execute(statement)  # type: ignore[arg-type]

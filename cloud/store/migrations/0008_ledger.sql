@@ -674,7 +674,9 @@ BEGIN
                FROM fresh f JOIN accounts a USING (company_id, account_id)
                JOIN journal_entries e USING (company_id, source_id, step)
               WHERE NOT a.is_postable
-                 OR (e.posting_date NOT BETWEEN a.valid_from AND a.valid_to AND e.kind <> 55)  -- it closes what stands
+                 -- What settles, corrects, takes back or closes what stands does it where that stands.
+                 OR (e.posting_date NOT BETWEEN a.valid_from AND a.valid_to
+                     AND e.kind NOT IN (37, 38, 55) AND e.corrects IS NULL)
                  OR (a.is_control AND e.origin <> 1
                      AND NOT EXISTS (SELECT 1 FROM control_writers w WHERE w.role = a.role AND w.kind = e.kind))
               ORDER BY 1, 2 LIMIT 1' INTO bad;
@@ -688,7 +690,8 @@ BEGIN
                                                AND v.type_id = d.type_id
               WHERE d.need = ''required'' AND v.type_id IS NULL
                 AND NOT EXISTS (SELECT FROM journal_entries e WHERE e.company_id = f.company_id
-                                   AND e.source_id = f.source_id AND e.step = f.step AND e.kind = 55)
+                                   AND e.source_id = f.source_id AND e.step = f.step
+                                   AND (e.kind IN (37, 38, 55) OR e.corrects IS NOT NULL))
               ORDER BY 1, 2 LIMIT 1' INTO bad;
     IF bad.source_id IS NOT NULL THEN
         RAISE EXCEPTION 'entry %.%: account % asks for a %', bad.source_id, bad.step, bad.number, bad.code
