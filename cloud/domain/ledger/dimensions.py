@@ -71,10 +71,6 @@ class DimensionValue:
         if self.valid_from > self.valid_to:
             raise WrongDimension("valid_to", f"expected a day from {self.valid_from} on, got {self.valid_to}")
 
-    def is_valid_on(self, day: date) -> bool:
-        """Whether lines of that day may name it."""
-        return self.valid_from <= day <= self.valid_to
-
 
 DIMENSION_TYPES = (
     DimensionType("cost_centre", "成本中心", "Cost centre"),
@@ -102,20 +98,6 @@ def parse_set(text: str) -> dict[str, str]:
 def set_code(values: Mapping[str, str]) -> str:
     """The code of the set of these values by type."""
     return ";".join(f"{name}={values[name]}" for name in sorted(values))
-
-
-def check_set(
-    values: Mapping[str, str], known: Mapping[tuple[str, str], DimensionValue], day: date | None = None
-) -> None:
-    """Whether lines may name these values, by type, on that day; without a day on any. Raises WrongDimension."""
-    for name, code in values.items():
-        value = known.get((name, code))
-        if value is None:
-            raise WrongDimension(name, f"there is no {name} {code!r}")
-        if day is not None and not value.is_valid_on(day):
-            raise WrongDimension(
-                name, f"{name} {code} is valid from {value.valid_from} to {value.valid_to}, not on {day}"
-            )
 
 
 def new_or_changed(

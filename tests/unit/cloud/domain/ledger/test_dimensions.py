@@ -11,7 +11,6 @@ from cloud.domain.ledger.dimensions import (
     DimensionType,
     DimensionValue,
     WrongDimension,
-    check_set,
     new_or_changed,
     parse_set,
     set_code,
@@ -49,18 +48,6 @@ def test_types_stand_in_order_whatever_was_said_first() -> None:
 def test_a_text_that_is_no_set_is_told(text: str, complaint: str) -> None:
     with pytest.raises(WrongDimension, match=complaint):
         parse_set(text)
-
-
-def test_lines_name_values_that_exist_on_days_on_which_they_are_valid() -> None:
-    both = {"project": "P7", "cost_centre": "A1"}
-    check_set(both, KNOWN)
-    check_set(both, KNOWN, date(2026, 12, 31))
-    with pytest.raises(
-        WrongDimension, match="project P7 is valid from 2026-01-01 to 2026-12-31, not on 2027-01-01"
-    ):
-        check_set(both, KNOWN, date(2027, 1, 1))
-    with pytest.raises(WrongDimension, match="there is no project 'P8'"):
-        check_set({"project": "P8"}, KNOWN)
 
 
 @pytest.mark.parametrize("code", ["", " P7", "P;7", "P=7", "P\n7", "P" * 65])
