@@ -22,8 +22,8 @@ SELECT p.period_id, p.first_day, p.last_day, p.state, e.recorded_at, e.recorded_
 
 -- whole_periods --
 -- Until this transaction ends: the checklist asks of whole periods, where a plan made for a few rows is quadratic. So
--- it would be made while a table has no statistics yet, as behind an import.
-SELECT set_config('enable_nestloop', 'off', true)
+-- it would be made while a table has no statistics yet, as behind an import. And what they sum fits into memory.
+SELECT set_config('enable_nestloop', 'off', true), set_config('work_mem', '128MB', true)
 
 -- hold_alone --
 -- Nobody posts from here until the transaction ends.
