@@ -12,6 +12,7 @@ import hashlib
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from enum import IntEnum
 from uuid import UUID
 
 import psycopg
@@ -20,7 +21,7 @@ from cloud.flows.verify.check import Check
 from cloud.store.copy import PG_EPOCH_US
 from cloud.store.sql import statement
 
-LAYOUT = 3  # what batches are hashed with today
+LAYOUTS = (1, 2, 3)  # the last is what batches are hashed with today
 
 # In the order in which a batch's link takes them.
 HASHED = (
@@ -36,7 +37,6 @@ _EMPTY = b"\0\0\0\0"
 _INT2, _INT4, _INT8 = b"\0\0\0\2" + bytes(2), b"\0\0\0\4" + bytes(4), b"\0\0\0\x08" + bytes(8)
 
 _COPY_HEADER_BYTES = 19
-_BEFORE_DIGEST = 2 + 6  # the number of fields, then the layout with its length
 _PLACE_BYTES = 4 + 2 + 4 + 8 + 4 + 4  # lane, batch and row number with their lengths, the last fields of a row
 
 Place = tuple[
@@ -90,28 +90,28 @@ _TABLES = (
 )  # fmt: skip
 
 
+class _Rank(IntEnum):
+    """Of what is found, what says most comes first: a changed row may leave a gap and break a link as well."""
+
+    CHANGED = 0  # a row whose digest is not its own
+    COUNTED = 1  # a row that is missing, stands twice or is none of its batch's
+    LINK = 2
+
+
 @dataclass(slots=True)
 class _Findings:
-    """How much is wrong, and what is first in the order of the chains: of rows, and of links."""
+    """How much is wrong, and what is first in the order of the chains, of what says most."""
 
     wrong: int = 0
-    rows: tuple[Place, str] | None = None
-    links: tuple[Place, str] | None = None
+    first: tuple[_Rank, Place, str] | None = None
 
-    def row(self, place: Place, name: str) -> None:
+    def add(self, rank: _Rank, place: Place, name: str) -> None:
         self.wrong += 1
-        if self.rows is None or place < self.rows[0]:
-            self.rows = (place, name)
-
-    def link(self, place: Place, name: str) -> None:
-        self.wrong += 1
-        if self.links is None or place < self.links[0]:
-            self.links = (place, name)
+        if self.first is None or (rank, place) < self.first[:2]:
+            self.first = (rank, place, name)
 
     def detail(self) -> str:
-        """The first row, else the first link: a changed row breaks its batch's link only if its digest moved too."""
-        first = self.rows or self.links
-        return f"first: {first[1]}" if first else ""
+        return f"first: {self.first[2]}" if self.first else ""
 
 
 def check_chains(connection: psycopg.Connection) -> Iterator[Check]:
@@ -138,7 +138,7 @@ def _check_rows(connection: psycopg.Connection, part: int, table: _Table, findin
         layout = int.from_bytes(message[6:8], "big")
         size = int.from_bytes(message[8:12], "big", signed=True)
         if size < 0:  # no parent: what no entry has
-            findings.row((2**31, 0, 0, part, 0), _orphan(table, message))
+            findings.add(_Rank.CHANGED, (2**31, 0, 0, part, 0), _orphan(table, message))
             continue
         body = message[12 + size :]
         if open_row is not None and body.startswith(open_row.body):
@@ -185,7 +185,7 @@ class _Row:
                 ">xxxxhxxxxqxxxxi", self.body, len(self.body) - _PLACE_BYTES
             )
             name = _name(self.table.name, company, lane, batch_no, row_no)
-            findings.row((company, lane, batch_no, part, row_no), f"{name} ({self._id()})")
+            findings.add(_Rank.CHANGED, (company, lane, batch_no, part, row_no), f"{name} ({self._id()})")
 
     def _id(self) -> str:
         at = self.table.id_at
@@ -262,7 +262,7 @@ class _BatchRow:
         """The head that this batch with these rows comes to."""
         link = hashlib.sha256(self.previous)
         link.update(b"".join(digests))
-        if self.layout >= LAYOUT:
+        if self.layout >= LAYOUTS[-1]:
             link.update(struct.pack(">Q", self.recorded_us) + self.worker)
             link.update(struct.pack(">qq", self.observed, self.moved))
         return link.digest()
@@ -297,7 +297,9 @@ class _Lanes:
             self._headed = True
             (number,) = struct.unpack_from(">q", content)
             if (number, content[8:]) != (self._last, self._link):
-                self.findings.link((company, lane, batch_no, _HEAD, 0), f"head of lane {lane}, company {company}")
+                self.findings.add(
+                    _Rank.LINK, (company, lane, batch_no, _HEAD, 0), f"head of lane {lane}, company {company}"
+                )
         else:
             self._rows.append((part, row_no, content))
 
@@ -308,7 +310,9 @@ class _Lanes:
         self._close_batch()
         if not self._headed:
             company, lane = self._lane
-            self.findings.link((company, lane, 2**63, _HEAD, 0), f"head of lane {lane}, company {company}")
+            self.findings.add(
+                _Rank.LINK, (company, lane, 2**63, _HEAD, 0), f"head of lane {lane}, company {company}"
+            )
 
     def _close_batch(self) -> None:
         """Rows without a gap, and the batch's link."""
@@ -317,19 +321,21 @@ class _Lanes:
             return
         assert self._lane is not None  # noqa: S101  there are rows
         company, lane = self._lane
-        extra = list(self._gaps(company, lane, rows))
         name = f"batch {self._at} of lane {lane}, company {company}"
         here: Place = (company, lane, self._at, _HEAD, 0)
         if batch is None:
-            self.findings.link(here, f"{name}, which is not there")
+            self.findings.add(_Rank.LINK, here, f"{name}, which is not there")
             return
+        extra = list(self._gaps(company, lane, rows))
         digests = [digest for _, _, digest in rows]
         if batch.number != self._last + 1:
-            self.findings.link(here, f"{name}, expected batch {self._last + 1}")
+            self.findings.add(_Rank.LINK, here, f"{name}, expected batch {self._last + 1}")
         elif batch.previous != self._link:
-            self.findings.link(here, f"{name}: does not go on from the one before")
+            self.findings.add(_Rank.LINK, here, f"{name}: does not go on from the one before")
+        if batch.layout not in LAYOUTS:
+            self.findings.add(_Rank.LINK, here, f"{name}: layout {batch.layout} is none")
         if batch.link(digests) != batch.head:
-            self.findings.link(here, f"{name}: its rows do not make its link")
+            self.findings.add(_Rank.LINK, here, f"{name}: its rows do not make its link")
             self._find_forged(company, lane, batch, rows, extra)
         self._last, self._link = batch.number, batch.head
 
@@ -340,9 +346,13 @@ class _Lanes:
             want = expected.get(part, 0)
             name = _name(HASHED[part - 1], company, lane, self._at, min(want, row_no))
             if row_no > want:
-                self.findings.row((company, lane, self._at, part, want), f"{name}, which is missing")
+                self.findings.add(
+                    _Rank.COUNTED, (company, lane, self._at, part, want), f"{name}, which is missing"
+                )
             elif row_no < want:
-                self.findings.row((company, lane, self._at, part, row_no), f"{name}, which stands twice")
+                self.findings.add(
+                    _Rank.COUNTED, (company, lane, self._at, part, row_no), f"{name}, which stands twice"
+                )
                 yield index
             expected[part] = row_no + 1
 
@@ -355,8 +365,10 @@ class _Lanes:
             if batch.link([digest for at, (_, _, digest) in enumerate(rows) if at != index]) == batch.head:
                 part, row_no, _ = rows[index]
                 name = _name(HASHED[part - 1], company, lane, batch.number, row_no)
-                self.findings.row(
-                    (company, lane, batch.number, part, row_no), f"{name}, which is none of the batch's"
+                self.findings.add(
+                    _Rank.COUNTED,
+                    (company, lane, batch.number, part, row_no),
+                    f"{name}, which is none of the batch's",
                 )
 
 
