@@ -131,7 +131,4 @@ def _target(desk: Desk, clearing: Clearing, row: ClearingRow, amount: int, numbe
         account = desk.named_account(row.account, day, number).account_id
     else:
         account = desk.account(row.reason or (GAIN if amount > 0 else ORDINARY_LOSS))
-    dimension = desk.dimension(row.dimensions, day, number)
-    if (wrong := desk.needs([dimension]).refuses(account, dimension)) is not None:
-        raise CannotRecord(wrong, number, "dimensions")
-    return DocumentLine(account, -amount, dimension)
+    return DocumentLine(account, -amount, desk.dimension(account, row.dimensions, day, number))

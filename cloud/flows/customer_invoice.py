@@ -234,10 +234,9 @@ class _Posting:
 
     def _revenue(self, row: ShipmentRow, goods: Goods, net: int, number: int) -> DocumentLine:
         account = self.desk.account("revenue", goods.site_id)
-        dimension = self.desk.dimension(row.dimensions, self.day, number)
-        dimension = dimension or self.desk.taken_by(account, goods.dimension_id)
-        if (wrong := self.desk.needs([dimension]).refuses(account, dimension)) is not None:
-            raise CannotRecord(wrong, number, "dimensions")
+        dimension = 0 if row.dimensions else self.desk.taken_by(account, goods.dimension_id)
+        if dimension == 0:  # the goods' own, unless the row says another
+            dimension = self.desk.dimension(account, row.dimensions, self.day, number)
         return self.desk.line(account, -net, self.terms, dimension_id=dimension)
 
     def _cost_of_sale(self, goods: Goods) -> Iterator[DocumentLine]:

@@ -7,7 +7,7 @@ make its lines here.
 
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date, datetime, timedelta
 from uuid import UUID
 from zoneinfo import ZoneInfo
@@ -48,6 +48,7 @@ class Desk:
     cursor: Cursor
     batch: Batch
     accounts: Accounts
+    _needs: dict[int, DimensionNeeds] = field(default_factory=dict)  # by dimension set
 
     @classmethod
     def at(cls, cursor: Cursor, batch: Batch) -> "Desk":
@@ -106,23 +107,37 @@ class Desk:
             **more,  # type: ignore[arg-type]
         )
 
+    def refuses(self, account: int, dimension_id: int) -> str | None:
+        """Why lines of the account cannot bear this dimension set; None when they can."""
+        if dimension_id not in self._needs:
+            self._needs[dimension_id] = store.dimension_needs(self.cursor, self.company_id, [dimension_id])
+        return self._needs[dimension_id].refuses(account, dimension_id)
+
     def taken_by(self, account: int, dimension_id: int) -> int:
         """The dimension set where the account takes it, else none; what it asks for beyond, the books refuse."""
-        if dimension_id == 0:
-            return 0
-        needs = store.dimension_needs(self.cursor, self.company_id, [dimension_id])
-        return dimension_id if needs.refuses(account, dimension_id) is None else 0
+        return dimension_id if dimension_id and self.refuses(account, dimension_id) is None else 0
 
-    def dimension(self, values: Mapping[str, str], day: date, row: int | None = None) -> int:
-        """The dimension set of these values by type, valid that day. Raises CannotRecord."""
-        [found] = dimension_sets(self.cursor, self.company_id, [(values, day)])
-        if isinstance(found, UnknownDimension):
-            raise CannotRecord(str(found), row, "dimensions")
+    def dimension(
+        self, account: int, values: Mapping[str, str], day: date, row: int | None = None, field: str = "dimensions"
+    ) -> int:
+        """The dimension set of these values by type, valid that day, for a line of the account. Raises CannotRecord."""
+        return self.dimensions([account], [values], day, field, [row])[0]
+
+    def dimensions(
+        self, accounts: Sequence[int], values: Sequence[Mapping[str, str]], day: date, field: str = "dimensions",
+        rows: Sequence[int | None] | None = None,
+    ) -> list[int]:  # fmt: skip
+        """The same for many lines; `rows` are their numbers, 0, 1, 2 … unless told. Raises CannotRecord."""
+        numbers = range(len(accounts)) if rows is None else rows
+        found: list[int] = []
+        named = dimension_sets(self.cursor, self.company_id, [(one, day) for one in values])
+        for row, account, one in zip(numbers, accounts, named, strict=True):
+            if isinstance(one, UnknownDimension):
+                raise CannotRecord(str(one), row, field)
+            if (wrong := self.refuses(account, one)) is not None:
+                raise CannotRecord(wrong, row, field)
+            found.append(one)
         return found
-
-    def needs(self, sets: Sequence[int]) -> DimensionNeeds:
-        """What accounts ask for, and what these sets name."""
-        return store.dimension_needs(self.cursor, self.company_id, sets)
 
     def closed(self, lines: Sequence[DocumentLine]) -> tuple[DocumentLine, ...]:
         """The lines with what they lack: the difference by rate as exchange gain or loss.

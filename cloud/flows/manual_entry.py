@@ -27,7 +27,7 @@ LINES_MIN, LINES_MAX = 2, 1000
 class ManualLine:
     """One line, by the account's number. amount: minor units of the line's currency, debit positive.
 
-    currency    ISO 4217 number; None: the entry's
+    currency    ISO 4217 number; None: the entry's; another than the entry's takes the rate known for its day
     base        the same in the company's currency where that is not the amount at the entry's rate
     dimensions  {type: code of its value}
     """
@@ -91,26 +91,25 @@ def _lines(desk: Desk, entry: ManualEntry) -> tuple[DocumentLine, ...]:
     day = entry.posting_day or entry.day
     numbers = [line.account for line in entry.lines]
     known = store.accounts_numbered(desk.cursor, desk.company_id, numbers)
-    found: list[DocumentLine] = []
+    accounts: list[int] = []
     for number, line in enumerate(entry.lines):
-        account = checked_account(known.get(line.account), line.account, day, number)
+        accounts.append(checked_account(known.get(line.account), line.account, day, number).account_id)
         if line.amount == 0 and not line.base:
             raise CannotRecord("expected an amount, got 0", number, "amount")
-        dimension = desk.dimension(line.dimensions, day, number)
-        if (wrong := desk.needs([dimension]).refuses(account.account_id, dimension)) is not None:
-            raise CannotRecord(wrong, number, "dimensions")
-        found.append(_amounts(desk, entry, line, account.account_id, dimension, number))
+    dimensions = desk.dimensions(accounts, [line.dimensions for line in entry.lines], day)
+    found = [
+        _amounts(desk, entry, line, account, dimension, number)
+        for number, (line, account, dimension) in enumerate(zip(entry.lines, accounts, dimensions, strict=True))
+    ]
     return _rounded(found, entry)
 
 
 def _amounts(
     desk: Desk, entry: ManualEntry, line: ManualLine, account: int, dimension: int, number: int
 ) -> DocumentLine:
-    terms = (
-        desk.terms(entry.currency if line.currency is None else line.currency, entry.rate_nano, entry.day)
-        if (line.currency != 0)
-        else desk.terms(0, None, entry.day)
-    )
+    # The entry's rate is of its own currency; a line in another takes the one known for the day.
+    currency = entry.currency if line.currency is None else line.currency
+    terms = desk.terms(currency, entry.rate_nano if currency == entry.currency else None, entry.day)
     made = desk.line(account, line.amount, terms, dimension_id=dimension)
     if line.base is None:
         return made

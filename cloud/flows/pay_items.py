@@ -205,9 +205,9 @@ class _Posting:
 
     def _charge(self, row: Charge, number: int) -> DocumentLine:
         account = self.desk.named_account(row.account, self.day)
-        dimension = self.desk.dimension(row.dimensions, self.day)
-        if (wrong := self.desk.needs([dimension]).refuses(account.account_id, dimension)) is not None:
-            raise CannotRecord(wrong, field=f"charges/{number}/dimensions")
+        dimension = self.desk.dimension(
+            account.account_id, row.dimensions, self.day, field=f"charges/{number}/dimensions"
+        )
         if row.amount == 0:
             raise CannotRecord("expected an amount, got 0", field=f"charges/{number}/amount")
         return self.desk.line(account.account_id, row.amount, self.terms, dimension_id=dimension)

@@ -216,6 +216,10 @@ class _Posting:
             self.desk.begin_next_batch()
             self.open = store.open_items(self.desk.cursor, self.desk.company_id, list(_named(self.invoice.rows)))
         invoice, one = self.invoice, document_id(self.desk.company_id, self.key)
+        if not (lines := self._lines(rows)):
+            raise CannotRecord(
+                "the invoice comes to nothing: what was free is a correction of price", field="rows"
+            )
         details = {
             "rows": [row.told for row in rows],
             "due": invoice.due.isoformat() if invoice.due else None,
@@ -227,7 +231,7 @@ class _Posting:
                 Kind.SUPPLIER_INVOICE,
                 invoice.number,
                 invoice.day,
-                self._lines(rows),
+                lines,
                 invoice.narration,
                 self.day,
                 invoice.party_id,
@@ -243,9 +247,9 @@ class _Posting:
     def _receipt_row(self, row: ReceiptRow, number: int) -> _Line:
         goods = self._goods(row.receipt, number)
         parts = [part for part in self.open.get(row.receipt, []) if part.role == "grni"]
-        if not parts:
+        if not parts and goods.is_posted:
             raise CannotRecord(f"nothing of {row.receipt} stands as received and not invoiced", number, "receipt")
-        currency = max(part.currency for part in parts)
+        currency = 0 if goods.price_micro is None else goods.currency
         self._check_currency(goods, currency, number)
         sign = -1 if goods.kind == Kind.SUPPLIER_RETURN else 1
         open_base = -sum(part.amount for part in parts)
@@ -439,9 +443,7 @@ class _Posting:
 
     def _expense_row(self, row: ExpenseRow, number: int) -> _Line:
         account = self.desk.named_account(row.account, self.day, number)
-        dimension = self.desk.dimension(row.dimensions, self.day, number)
-        if (wrong := self.desk.needs([dimension]).refuses(account.account_id, dimension)) is not None:
-            raise CannotRecord(wrong, number, "dimensions")
+        dimension = self.desk.dimension(account.account_id, row.dimensions, self.day, number)
         vat = row.vat.of(row.net, number)
         line = self.desk.line(account.account_id, row.net, self.terms, dimension_id=dimension)
         return _Line(row.net, vat, [], {"account": row.account, "net": row.net, "vat": vat}, [line])

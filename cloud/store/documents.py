@@ -44,6 +44,7 @@ class Goods:
     price_micro  10⁻⁶ of its currency per stock unit, or None;  rate_nano  base per unit of it, 10⁻⁹
     site_id      where its goods were or came to, 0: nowhere
     taken_back   another movement corrects it
+    is_posted    it made an entry: its goods were worth something
     """
 
     movement_id: UUID
@@ -60,6 +61,7 @@ class Goods:
     dimension_id: int
     site_id: int
     taken_back: bool
+    is_posted: bool
 
 
 @dataclass(frozen=True, slots=True)

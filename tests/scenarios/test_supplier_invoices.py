@@ -190,6 +190,14 @@ def test_goods_that_came_without_a_price_take_the_invoices(warehouse: Warehouse)
     assert warehouse.accounts() == {"goods": 220.00, "grni": -100.00, "payables": -120.00}
 
 
+def test_goods_that_nobody_knew_a_cost_of_get_it_from_their_invoice(warehouse: Warehouse) -> None:
+    lamps = move(warehouse, Kind.PURCHASE_RECEIPT, "LAMP", 5, "SUPPLIER", "STORE", 5)
+    with pytest.raises(CannotRecord, match="rows: the invoice comes to nothing"):
+        bill(warehouse, "INV-0", of(lamps, "0"))
+    bill(warehouse, "INV-1", of(lamps, "3.00"), currency=USD, rate_nano=rate("7.00"))
+    assert warehouse.accounts() == {"goods": 105.00, "payables": -105.00}
+
+
 def test_an_invoice_that_is_taken_back_leaves_receipt_and_cost_as_they_were(warehouse: Warehouse) -> None:
     """given 10 @ 3.00 dollars invoiced at 3.10 and another rate; when the invoice is reversed; then the receipt waits
     as before, at its own cost, and can be invoiced again."""

@@ -40,7 +40,8 @@ SELECT m.movement_id, m.kind, m.item_id, i.code, m.qty_micro, coalesce(m.party_i
        coalesce((SELECT min(p.site_id) FROM cost_entries e JOIN cost_pools p USING (company_id, pool_id)
                   WHERE e.company_id = m.company_id AND e.movement_id = m.movement_id AND e.step < 2), 0),
        EXISTS (SELECT 1 FROM movements c WHERE c.company_id = m.company_id AND c.corrects = m.movement_id
-                  AND c.movement_id <> m.movement_id)
+                  AND c.movement_id <> m.movement_id),
+       EXISTS (SELECT 1 FROM journal_lines l WHERE l.company_id = m.company_id AND l.source_id = m.movement_id)
   FROM movements m JOIN items i USING (company_id, item_id)
  WHERE m.company_id = %(company)s AND m.movement_id = ANY(%(ids)s::uuid[])
 
