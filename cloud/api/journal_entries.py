@@ -59,6 +59,9 @@ class EntryOut(BaseModel):
     voucher: str | None = Field(
         examples=["记-12"], description="Word and number within its period; null until the entry is numbered."
     )
+    party: str | None = Field(description="Of a document.")
+    narration: str | None = Field(description="摘要, of an entry that a document or a person made.")
+    recorded_by: str | None = Field(description="Who made the document.")
     recorded_at: Moment
     currency: str
     lines: list[LineOut]
@@ -123,6 +126,9 @@ def show_entry(company: Company, row: EntryRow, lines: list[LineRow]) -> EntryOu
         corrects=row.corrects,
         document=row.document,
         voucher=row.voucher,
+        party=row.party,
+        narration=row.narration,
+        recorded_by=row.recorded_by,
         recorded_at=row.recorded_at,
         currency=company.currency,
         lines=[_show_line(company, line) for line in lines],

@@ -42,7 +42,7 @@ from cloud.store.trace import (
 
 router = APIRouter(prefix="/v1/trace", tags=["trace"])
 
-MOVEMENTS_MAX = 20  # of one tag, document or re-costing, in full; the rest is named by id
+RECORDS_MAX = 20  # of one tag, document or re-costing, in full; the rest is named by id
 _METHOD_NAMES = {number: name for name, number in METHODS.items()}
 SortName = Literal["movement", "value_event", "document", "recosting"]
 
@@ -277,7 +277,7 @@ class RecostingTraceOut(RecordTraceOut):
 
 
 class TraceOut(BaseModel):
-    """What was asked for, and all that hangs together with it."""
+    """What was asked for, and all that hangs together with it; `more_movements` are records that are only named."""
 
     asked: str
     journal_line: str | None
@@ -300,7 +300,7 @@ def read_trace(
 ) -> TraceOut:
     """`what` is a journal line, an entry, a voucher, a movement or other record, or an EPC.
 
-    A document, a value event or a re-costing comes with the movements that it is of.
+    A document, a value event or a re-costing comes with the movements and value events that it is of.
     """
     company = caller.company
     try:
@@ -318,8 +318,8 @@ def read_trace(
 
 def _answer(connection: psycopg.Connection, company: Company, found: Found) -> TraceOut:
     record = found.record
-    of = [movement.movement_id for movement in found.movements] if record is None else _movements_of(record)
-    full = [read_record(connection, company.company_id, one) for one in of[:MOVEMENTS_MAX]]
+    of = [movement.movement_id for movement in found.movements] if record is None else _records_of(record)
+    full = [read_record(connection, company.company_id, one) for one in of[:RECORDS_MAX]]
     records = [one for one in [record, *full] if one is not None]
     return TraceOut(
         asked=found.asked.text,
@@ -335,16 +335,16 @@ def _answer(connection: psycopg.Connection, company: Company, found: Found) -> T
             for one in records
             if one.sort is Sort.RECOSTING
         ],
-        more_movements=of[MOVEMENTS_MAX:],
+        more_movements=of[RECORDS_MAX:],
     )
 
 
-def _movements_of(record: Record) -> list[UUID]:
-    """The movements that a record which is none is of: what it corrects the cost of, clears, invoices or names."""
+def _records_of(record: Record) -> list[UUID]:
+    """What a record that is no movement is of: the movements and value events that it names."""
     if record.sort is Sort.MOVEMENT:
         return []
-    ids = dict.fromkeys(one for one, name in record.names.items() if name.sort == Sort.MOVEMENT)
-    return sorted(ids)
+    goods = (Sort.MOVEMENT, Sort.VALUE_EVENT)
+    return sorted((one for one, name in record.names.items() if name.sort in goods), key=str)
 
 
 def _common(company: Company, record: Record) -> dict[str, Any]:

@@ -12,6 +12,7 @@ from cloud.store.sql import statement
 
 NOUN = "open_items"
 _NOBODY = UUID(int=0)
+SUMS_MEMORY = "128MB"  # a million items are summed in it without writing any of them to disk; for one transaction
 
 
 class After(NamedTuple):
@@ -111,10 +112,11 @@ def items(
     party: str | None = None,
 ) -> list[ItemRow]:
     """Items that are open at the end of a day, by account, day and id; `account` stands for those below it, too."""
+    where = _where(company_id, after, limit, account, party)
+    accounts = [row[0] for row in connection.execute(statement(NOUN, "accounts"), where)]
     with connection.cursor(row_factory=class_row(ItemRow)) as cursor:
-        return cursor.execute(
-            statement(NOUN, "items"), _where(company_id, after, limit, account, party) | {"as_of": as_of}
-        ).fetchall()
+        cursor.execute(f"SET LOCAL work_mem = '{SUMS_MEMORY}'")
+        return cursor.execute(statement(NOUN, "items"), where | {"as_of": as_of, "accounts": accounts}).fetchall()
 
 
 def layers(

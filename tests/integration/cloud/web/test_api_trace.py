@@ -4,8 +4,12 @@ from typing import Any
 
 import pytest
 
+from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import Kind
+from cloud.flows.number_vouchers import number_vouchers
+from cloud.flows.recost import recost_company
 from tests.makers import epc
+from tests.valuing import land, receive, sell
 
 
 def trace(house: Any, what: str) -> dict[str, Any]:
@@ -138,3 +142,51 @@ def test_other_sightings_of_one_crossing_are_shown_as_its_evidence(own_house: An
 )
 def test_what_cannot_be_found_is_told_from_what_cannot_be(house: Any, what: str, status: int) -> None:
     assert house.admin.get(f"/v1/trace/{what}").status_code == status
+
+
+def test_value_events_documents_and_recostings_are_traced_with_the_movements_that_they_are_of(
+    own_house: Any,
+) -> None:
+    warehouse = own_house.warehouse
+    receipt = receive(warehouse, "STEEL", 10, "5", 100)
+    sell(warehouse, "STEEL", 4, 200)
+    (event,) = land(warehouse, "7.00", Basis.VALUE, receipt, at_s=300)
+    receive(warehouse, "STEEL", 10, "3", 50)  # late: what was sold came of these
+    recost_company(warehouse.ingest, warehouse.company_id, "test")
+    changed = trace(own_house, event)["value_events"][0]
+    assert (changed["kind"], changed["receipt"], changed["value"]) == ("landed_cost", str(receipt), "7.00")
+    goods = trace(own_house, str(receipt))["movements"][0]
+    assert goods["value_events"] == [event]
+    assert goods["terms"]["price"] == "5"
+    assert {name["kind"] for name in goods["named"]} >= {"landed_cost", "sales_shipment"}
+    entries = own_house.admin.everything("/v1/journal-entries", kind="recosting")
+    assert entries
+    for line in entries[0]["lines"]:
+        found = trace(own_house, line["id"])
+        assert found["journal_line"] == line["id"]
+        stand = [cost for cost in found["recostings"][0]["cost_entries"] if line["id"] in cost["journal_lines"]]
+        assert stand
+        walked = {one["movement"]["id"]: one for one in found["movements"]}
+        walked |= {one["id"]: one for one in found["value_events"]}
+        for cost in stand:
+            back = walked[cost["movement"]]
+            assert line["id"] in [one["id"] for entry in back["journal_entries"] for one in entry["lines"]]
+
+
+def test_a_voucher_is_asked_for_with_its_period(own_house: Any) -> None:
+    warehouse = own_house.warehouse
+    number_vouchers(warehouse.owner, warehouse.company_id)
+    entry = own_house.admin.everything("/v1/journal-entries")[0]
+    found = own_house.admin.get(f"/v1/trace/{entry['voucher']}", period=entry["period"])
+    assert found.status_code == 200, found.text
+    assert found.json()["journal_entry"] == entry["id"]
+    assert own_house.admin.get(f"/v1/trace/{entry['voucher']}").status_code == 422
+
+
+def test_journal_entries_are_found_by_kind_and_by_what_lies_below_an_account(house: Any) -> None:
+    shipped = house.admin.everything("/v1/journal-entries", kind="sales_shipment")
+    assert [entry["document"] for entry in shipped] == ["SO-9"]
+    assert (shipped[0]["origin"], shipped[0]["narration"]) == ("movement", None)
+    of_goods = house.admin.everything("/v1/journal-entries", account="1405")
+    assert {entry["document"] for entry in of_goods} >= {"PO-1", "SO-9"}
+    assert house.admin.everything("/v1/journal-entries", dimension="project=NOWHERE") == []
