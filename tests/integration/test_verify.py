@@ -1,9 +1,11 @@
 """`tallygate verify` finds what was changed behind the database's back, and names the first of it."""
 
 import json
+import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -13,7 +15,7 @@ from psycopg import sql
 from cloud.checks import verify as program
 from cloud.domain.movement import Kind
 from cloud.flows.declare import declare_movements
-from cloud.flows.verify import PROMISES, Check, verify
+from cloud.flows.verify import HASHED, PROMISES, Check, verify
 from tests.makers import Warehouse, make_warehouse
 from tests.written_books import declared, play, play_ledger
 
@@ -400,6 +402,88 @@ def test_the_program_says_the_same_as_json(dsn_of_books: str, capsys: pytest.Cap
     assert {check["promise"] for check in checks} == set(PROMISES)
     assert all(check["holds"] for check in checks)
     assert [check["name"] for check in checks if check["difference"] is None]
+
+
+@pytest.fixture
+def told(books: Books) -> dict[str, Any]:
+    """The newest `applied` of a gateway, as the broker has it."""
+    rows = books.warehouse.fetch(
+        "SELECT replace(l.epoch::text, '-', ''), l.applied_seq, encode(h.head, 'hex') FROM gateway_logs l"
+        " JOIN gateways g USING (company_id, gateway_id) JOIN lane_heads h USING (company_id, lane)"
+        " WHERE l.epoch = %s",
+        uuid.UUID(books.warehouse.log.epoch),
+    )
+    epoch, applied, head = rows[0]
+    epochs = [{"epoch": epoch, "applied": applied, "head": head}]
+    return {"schema": 1, "incarnation": 2, "sent_at_us": 0, "epochs": epochs}
+
+
+WITNESSED = "heads that gateways were told are in the chains"
+
+
+def test_heads_that_gateways_were_told_must_be_in_the_chains(
+    dsn_of_books: str, told: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "applied.jsonl"
+    status = {**told, "online": True, "software": "x"}
+    kept.write_text(f"{json.dumps(told)}\n\n{json.dumps(status)}\n", "utf-8")
+    assert program.main(["--witness", str(kept)]) == 0
+    assert f"ok   {WITNESSED}: difference 0  (2 heads, 0 of lives before a restore)" in capsys.readouterr().out
+
+
+def test_books_that_were_made_anew_as_a_whole_do_not_convince_a_witness(
+    books: Books, dsn_of_books: str, told: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """given a last batch that is gone with all that it wrote, and its lane's end put back: the chain is whole, but a
+    gateway was told of more."""
+    lane = books.warehouse.log.lane
+    [(last, previous)] = books.warehouse.fetch(
+        "SELECT batch_no, previous FROM batches WHERE lane = %s ORDER BY batch_no DESC LIMIT 1", lane
+    )
+    kept = tmp_path / "applied.jsonl"
+    kept.write_text(json.dumps(told), "utf-8")
+    with books.behind_the_back():
+        books.superuser.execute(
+            "DELETE FROM journal_lines l USING journal_entries e WHERE (e.lane, e.batch_no) = (%s, %s)"
+            " AND (l.company_id, l.source_id, l.step) = (e.company_id, e.source_id, e.step)",
+            [lane, last],
+        )
+        books.superuser.execute(
+            "DELETE FROM consumption_links l USING cost_entries e WHERE (e.lane, e.batch_no) = (%s, %s)"
+            " AND (l.company_id, l.movement_id, l.step) = (e.company_id, e.movement_id, e.step)",
+            [lane, last],
+        )
+        for table in (*HASHED, "batches"):
+            gone = sql.SQL("DELETE FROM {} WHERE (lane, batch_no) = (%s, %s)").format(sql.Identifier(table))
+            books.superuser.execute(gone, [lane, last])
+        books.superuser.execute(
+            "UPDATE lane_heads SET batch_no = %s, head = %s WHERE lane = %s", [last - 1, previous, lane]
+        )
+        assert "hash chains" not in {check.name for check in books.failures()}
+        assert program.main(["--witness", str(kept)]) == 1
+        assert f"FAIL {WITNESSED}: difference 1  (first: MAIN/gw-1 (" in capsys.readouterr().out
+
+
+def test_what_was_told_before_a_restore_may_be_lost(
+    dsn_of_books: str, told: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    told["epochs"][0]["head"] = "ab" * 32
+    told["incarnation"] = 1
+    kept = tmp_path / "applied.jsonl"
+    kept.write_text(json.dumps(told), "utf-8")
+    assert program.main(["--witness", str(kept)]) == 0
+    assert f"ok   {WITNESSED}: difference 0  (0 heads, 1 of lives before a restore)" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("content", [None, '{"schema": 1}'], ids=["no file", "no message"])
+def test_a_witness_that_cannot_be_read_is_no_witness(
+    dsn_of_books: str, content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    kept = tmp_path / "applied.jsonl"
+    if content is not None:
+        kept.write_text(content, "utf-8")
+    assert program.main(["--witness", str(kept)]) == 2
+    assert str(kept) in capsys.readouterr().err
 
 
 @pytest.mark.parametrize(

@@ -112,6 +112,11 @@ def test_movements_arrive_in_order_once_and_the_gateway_hears_of_it(
             assert all(len(payload) <= 128 * 1024 for payload in cloud.payloads)
             assert all(e.last - e.first < 500 and e.end is None and e.oldest == 1 for e in cloud.envelopes)
             assert gate.uplink.counters["messages_again"] == 0
+            # What it was told of the cloud's hash chain it says again: it is a witness.
+            gate.uplink.status_changed()
+            await cloud.until("a status that bears witness", lambda c: c.statuses[-1].epochs[-1].applied == 1005)
+            said = cloud.statuses[-1]
+            assert (said.incarnation, said.epochs[-1].head) == (cloud.incarnation, f"{1005:x}")
 
     run(story())
 
