@@ -5,8 +5,8 @@ from decimal import Decimal
 from uuid import UUID
 
 from cloud.domain.currency import code_of, digits_of, number_of
-from cloud.flows.customer_invoice import CustomerInvoice, ShipmentRow, post_customer_invoice
-from cloud.flows.supplier_invoice import (
+from cloud.flows.ledger.customer_invoice import CustomerInvoice, ShipmentRow, post_customer_invoice
+from cloud.flows.ledger.supplier_invoice import (
     NO_VAT,
     ExpenseRow,
     LandedRow,

@@ -13,7 +13,7 @@ from cloud.domain.currency import number_of
 from cloud.domain.movement import MICRO, Kind
 from cloud.flows.answer_once import answer_once
 from cloud.flows.declare import Declared, declare_movements
-from cloud.flows.post_document import Document, DocumentLine, post_documents
+from cloud.flows.ledger.post_document import Document, DocumentLine, post_documents
 from cloud.flows.write_down import Realisable, write_down
 from tests.makers import NOON_US, SECOND_US, GatewayLog, Warehouse, append_value_event
 from tests.valuing import add_item, ask, at, land, micro, receive, sell

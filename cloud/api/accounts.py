@@ -26,9 +26,9 @@ from cloud.domain.ledger.accounts import (
     WrongChart,
     flags_of,
 )
-from cloud.flows.edit_chart import NoSuchAccount, NumberTaken, add_account, change_account
-from cloud.store import accounts
-from cloud.store.accounts import AccountRow, Filters
+from cloud.flows.ledger.edit_chart import NoSuchAccount, NumberTaken, add_account, change_account
+from cloud.store.ledger import accounts
+from cloud.store.ledger.accounts import AccountRow, Filters
 
 router = APIRouter(prefix="/v1/accounts", tags=["accounts"])
 

@@ -24,7 +24,7 @@ from cloud.api.problems import Problem, not_found, taken, wrong_value
 from cloud.api.values import Text
 from cloud.domain.ledger.accounts import FIRST_DAY, LAST_DAY
 from cloud.domain.ledger.dimensions import CODE_MAX, DimensionType, DimensionValue, WrongDimension, set_code
-from cloud.flows.edit_dimensions import (
+from cloud.flows.ledger.edit_dimensions import (
     DimensionTaken,
     NoSuchDimension,
     add_type,
@@ -32,8 +32,8 @@ from cloud.flows.edit_dimensions import (
     change_value,
     rename_type,
 )
-from cloud.flows.name_dimensions import UnknownDimension, dimension_sets
-from cloud.store import dimensions
+from cloud.flows.ledger.name_dimensions import UnknownDimension, dimension_sets
+from cloud.store.ledger import dimensions
 
 router = APIRouter(tags=["dimensions"])
 

@@ -20,10 +20,10 @@ from cloud.domain.decimals import NotADecimal, minor_text, parse_scaled
 from cloud.domain.moments import moment_of, us_of
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import Answered
-from cloud.flows.reverse_document import NoEntry, reverse_document
+from cloud.flows.ledger.reverse_document import NoEntry, reverse_document
 from cloud.store import codes
-from cloud.store import documents as store
-from cloud.store.documents import DocumentLineRow, DocumentRow
+from cloud.store.ledger import documents as store
+from cloud.store.ledger.documents import DocumentLineRow, DocumentRow
 
 router = APIRouter(tags=["documents"])
 

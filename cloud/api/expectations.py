@@ -34,7 +34,7 @@ from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.ledger.dimensions import parse_set
 from cloud.domain.movement import Crossing, Kind
 from cloud.flows.expect_goods import WrongDimensions, expect_goods
-from cloud.flows.rates import NoRate, rate_on
+from cloud.flows.ledger.rates import NoRate, rate_on
 from cloud.store import lists, master
 from cloud.store.lists import ExpectationRow
 

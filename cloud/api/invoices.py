@@ -40,14 +40,14 @@ from cloud.domain.costing.allocation import Basis
 from cloud.domain.currency import code_of, digits_of
 from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.moments import moment_of
-from cloud.flows.customer_invoice import (
+from cloud.flows.ledger.customer_invoice import (
     CustomerInvoice,
     NoDraft,
     ShipmentRow,
     dismiss_draft,
     post_customer_invoice,
 )
-from cloud.flows.supplier_invoice import (
+from cloud.flows.ledger.supplier_invoice import (
     ExpenseRow,
     LandedRow,
     ReceiptRow,
@@ -56,8 +56,8 @@ from cloud.flows.supplier_invoice import (
     Vat,
     post_supplier_invoice,
 )
-from cloud.store import documents as store
-from cloud.store.documents import DraftRow
+from cloud.store.ledger import documents as store
+from cloud.store.ledger.documents import DraftRow
 
 router = APIRouter(tags=["invoices"])
 

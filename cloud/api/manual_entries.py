@@ -24,8 +24,8 @@ from cloud.api.once import LedgerChange, refusals
 from cloud.api.problems import wrong_value
 from cloud.api.values import Text
 from cloud.domain.access import Company
-from cloud.flows.clear_items import REASONS, Clearing, ClearingRow, post_clearing
-from cloud.flows.manual_entry import ManualEntry, ManualLine, post_manual_entry
+from cloud.flows.ledger.clear_items import REASONS, Clearing, ClearingRow, post_clearing
+from cloud.flows.ledger.manual_entry import ManualEntry, ManualLine, post_manual_entry
 
 router = APIRouter(tags=["journal entries"])
 

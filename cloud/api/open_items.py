@@ -15,8 +15,8 @@ from cloud.domain.access import Company
 from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.moments import moment_of
 from cloud.domain.movement import Kind
-from cloud.flows.open_items import CannotLookBack, read_open, today_in
-from cloud.store.open_items import After, ItemRow, LayerRow
+from cloud.flows.ledger.open_items import CannotLookBack, read_open, today_in
+from cloud.store.ledger.open_items import After, ItemRow, LayerRow
 
 router = APIRouter(tags=["open items"])
 

@@ -27,8 +27,14 @@ from cloud.api.once import CostChange, LedgerChange, moment_us, refusals
 from cloud.api.problems import wrong_value
 from cloud.api.values import MICRO_DIGITS, Code, DecimalText, MomentIn, Text, parse_decimal
 from cloud.domain.access import Company
-from cloud.flows.pay_items import Allocation, Charge, Payment, post_payment
-from cloud.flows.trade_in_group import GroupReceipt, GroupRow, GroupShipment, receive_from_group, ship_to_group
+from cloud.flows.ledger.pay_items import Allocation, Charge, Payment, post_payment
+from cloud.flows.ledger.trade_in_group import (
+    GroupReceipt,
+    GroupRow,
+    GroupShipment,
+    receive_from_group,
+    ship_to_group,
+)
 
 router = APIRouter(tags=["payments"])
 

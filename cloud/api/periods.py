@@ -17,11 +17,11 @@ from cloud.api.problems import Problem, not_found
 from cloud.api.values import Moment, Text
 from cloud.domain.access import Caller
 from cloud.domain.ledger.checklist import Item, State, failing
-from cloud.flows.close_checklist import NoSuchPeriod, run_checklist
-from cloud.flows.close_period import CannotClose, Closed, lock, reopen, soft_close
-from cloud.store import closing
-from cloud.store.closing import ListedPeriod
-from cloud.store.closing import State as PeriodState
+from cloud.flows.ledger.close_checklist import NoSuchPeriod, run_checklist
+from cloud.flows.ledger.close_period import CannotClose, Closed, lock, reopen, soft_close
+from cloud.store.ledger import closing
+from cloud.store.ledger.closing import ListedPeriod
+from cloud.store.ledger.closing import State as PeriodState
 
 router = APIRouter(tags=["periods"])
 

@@ -20,9 +20,9 @@ from cloud.domain.decimals import minor_text
 from cloud.domain.ledger.dimensions import parse_set
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import Answered, Request
-from cloud.flows.check_coverage import Uncovered, check_coverage
-from cloud.flows.dry_run import DryEntry, Refusal, Rehearsal, dry_run
-from cloud.flows.edit_rules import (
+from cloud.flows.ledger.check_coverage import Uncovered, check_coverage
+from cloud.flows.ledger.dry_run import DryEntry, Refusal, Rehearsal, dry_run
+from cloud.flows.ledger.edit_rules import (
     PRIORITY_MAX,
     NewRule,
     NoSuchRule,
@@ -32,8 +32,8 @@ from cloud.flows.edit_rules import (
     keep_shipped,
     keeps_shipped,
 )
-from cloud.store import rules as store
-from cloud.store.rules import EntryLine, StoredRule
+from cloud.store.ledger import rules as store
+from cloud.store.ledger.rules import EntryLine, StoredRule
 
 router = APIRouter(prefix="/v1/posting-rules", tags=["posting rules"])
 

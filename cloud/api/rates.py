@@ -13,9 +13,9 @@ from cloud.api.problems import Problem, wrong_value
 from cloud.api.values import RATE_DIGITS, DecimalText, Moment, MomentIn, parse_decimal
 from cloud.domain.currency import UnknownCurrency, code_of, number_of
 from cloud.domain.decimals import minor_text
-from cloud.flows.rates import RATE_AGE_DAYS, SOURCE_MAX, NoRate, rate_on, record_rates
-from cloud.store import rates as store
-from cloud.store.rates import Known, Rate
+from cloud.flows.ledger.rates import RATE_AGE_DAYS, SOURCE_MAX, NoRate, rate_on, record_rates
+from cloud.store.ledger import rates as store
+from cloud.store.ledger.rates import Known, Rate
 
 router = APIRouter(prefix="/v1/rates", tags=["rates"])
 

@@ -11,7 +11,7 @@ from cloud.api.problems import not_found, wrong_value
 from cloud.api.values import Amount
 from cloud.domain.decimals import minor_text
 from cloud.domain.ledger.trial_balance import Row
-from cloud.flows.trial_balance import read_trial_balance
+from cloud.flows.ledger.trial_balance import read_trial_balance
 
 router = APIRouter(tags=["trial balance"])
 

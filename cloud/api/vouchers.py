@@ -7,8 +7,8 @@ from fastapi import APIRouter, Query
 from cloud.api.access import FinanceReader, Pool, snapshot
 from cloud.api.journal_entries import EntryOut, with_lines
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page, make_page, read_cursor
-from cloud.store import vouchers
-from cloud.store.vouchers import Number
+from cloud.store.ledger import vouchers
+from cloud.store.ledger.vouchers import Number
 
 router = APIRouter(tags=["journal entries"])
 

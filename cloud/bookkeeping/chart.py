@@ -16,7 +16,7 @@ import psycopg
 
 from cloud.domain.ledger.accounts import LAST_DAY, Account, WrongChart
 from cloud.domain.ledger.chart_file import chart_csv, chart_toml, read_chart
-from cloud.flows import edit_chart
+from cloud.flows.ledger import edit_chart
 from cloud.store.master import find_company
 
 APPLICATION = "tallygate ledger"

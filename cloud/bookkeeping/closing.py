@@ -21,10 +21,10 @@ import psycopg
 from cloud.bookkeeping.vouchers import period
 from cloud.domain.ledger.checklist import failing
 from cloud.domain.ledger.close_report_text import checklist_text, report_text
-from cloud.flows.close_checklist import find_period, run_checklist
-from cloud.flows.close_period import CannotClose, Closed, lock, reopen, soft_close
+from cloud.flows.ledger.close_checklist import find_period, run_checklist
+from cloud.flows.ledger.close_period import CannotClose, Closed, lock, reopen, soft_close
 from cloud.imports.import_items import known_company
-from cloud.store import closing
+from cloud.store.ledger import closing
 
 APPLICATION = "tallygate ledger"
 PLAN_EACH_TIME = "-c plan_cache_mode=force_custom_plan"

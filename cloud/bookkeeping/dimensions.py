@@ -15,8 +15,8 @@ from cloud.bookkeeping.chart import company_of, connect, is_csv, put, told
 from cloud.domain.ledger.accounts import FIRST_DAY, LAST_DAY
 from cloud.domain.ledger.chart_file import dimensions_csv, dimensions_toml, read_dimensions
 from cloud.domain.ledger.dimensions import DimensionValue
-from cloud.flows.edit_dimensions import load_dimensions, spoken
-from cloud.store import dimensions as store
+from cloud.flows.ledger.edit_dimensions import load_dimensions, spoken
+from cloud.store.ledger import dimensions as store
 
 
 def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

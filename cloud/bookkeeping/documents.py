@@ -19,9 +19,9 @@ from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.moments import moment_of
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import Request
-from cloud.flows.reverse_document import reverse_document
+from cloud.flows.ledger.reverse_document import reverse_document
 from cloud.imports.import_items import known_company
-from cloud.store import documents as store
+from cloud.store.ledger import documents as store
 from cloud.store.master import StoredCompany
 
 APPLICATION = "tallygate ledger"

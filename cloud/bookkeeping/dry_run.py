@@ -14,11 +14,11 @@ from cloud.bookkeeping.rules import rule_line
 from cloud.domain.currency import code_of, digits_of
 from cloud.domain.decimals import minor_text
 from cloud.domain.movement import Kind, Tag
-from cloud.flows.dry_run import DryEntry, Rehearsal, dry_run
+from cloud.flows.ledger.dry_run import DryEntry, Rehearsal, dry_run
 from cloud.flows.name_movements import resolve
 from cloud.store.batches import load_company
+from cloud.store.ledger.rules import EntryLine
 from cloud.store.master import find_company
-from cloud.store.rules import EntryLine
 
 REFUSED = 1
 

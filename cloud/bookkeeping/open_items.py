@@ -11,9 +11,9 @@ import psycopg
 from cloud.cost_files.tables import table
 from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.movement import Kind
-from cloud.flows.open_items import every_open, today_in
+from cloud.flows.ledger.open_items import every_open, today_in
 from cloud.imports.import_items import known_company
-from cloud.store.open_items import ItemRow, LayerRow
+from cloud.store.ledger.open_items import ItemRow, LayerRow
 
 APPLICATION = "tallygate ledger"
 _HEADS = ("account", "opened", "days", "amount", "in", "of it", "what", "quantity", "value", "source")

@@ -12,8 +12,8 @@ import psycopg
 
 from cloud.bookkeeping.vouchers import period
 from cloud.domain.decimals import minor_text
-from cloud.flows.carry_forward import carry_forward, carry_month
-from cloud.flows.spread_variance import spread_variance
+from cloud.flows.ledger.carry_forward import carry_forward, carry_month
+from cloud.flows.ledger.spread_variance import spread_variance
 from cloud.imports.import_items import known_company
 
 APPLICATION = "tallygate ledger"

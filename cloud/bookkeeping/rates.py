@@ -15,11 +15,11 @@ import psycopg
 
 from cloud.domain.currency import RATE_DIGITS, code_of, number_of
 from cloud.domain.decimals import minor_text
-from cloud.flows.rates import rate_on
+from cloud.flows.ledger.rates import rate_on
 from cloud.imports.import_items import known_company
 from cloud.imports.import_rates import import_rates
-from cloud.store import rates as store
-from cloud.store.rates import Rate
+from cloud.store.ledger import rates as store
+from cloud.store.ledger.rates import Rate
 
 APPLICATION = "tallygate ledger"
 

@@ -8,7 +8,7 @@ import psycopg
 
 from cloud.domain.currency import RATE_DIGITS, code_of, digits_of
 from cloud.domain.decimals import minor_text
-from cloud.flows.revalue_currencies import RevaluedLine, compare, revalue
+from cloud.flows.ledger.revalue_currencies import RevaluedLine, compare, revalue
 from cloud.imports.import_items import known_company
 
 APPLICATION = "tallygate ledger"

@@ -19,11 +19,11 @@ from pathlib import Path
 from cloud.bookkeeping.chart import company_of, connect, is_csv, put
 from cloud.domain.ledger.rules import RULE_FIELDS, specificity
 from cloud.domain.movement import Kind
-from cloud.flows.check_coverage import check_coverage
-from cloud.flows.edit_rules import Changed, add_rules, end_rule, keep_shipped, load_rules
-from cloud.flows.rule_file import KINDS, new_rule, read_rules, rules_csv, rules_toml
-from cloud.store import rules as store
-from cloud.store.rules import StoredRule
+from cloud.flows.ledger.check_coverage import check_coverage
+from cloud.flows.ledger.edit_rules import Changed, add_rules, end_rule, keep_shipped, load_rules
+from cloud.flows.ledger.rule_file import KINDS, new_rule, read_rules, rules_csv, rules_toml
+from cloud.store.ledger import rules as store
+from cloud.store.ledger.rules import StoredRule
 
 UNCOVERED = 1
 

@@ -13,7 +13,7 @@ from cloud.bookkeeping.vouchers import period
 from cloud.cost_files.tables import table
 from cloud.domain.decimals import minor_text
 from cloud.domain.ledger.trial_balance import Row
-from cloud.flows.trial_balance import TrialBalance, read_trial_balance
+from cloud.flows.ledger.trial_balance import TrialBalance, read_trial_balance
 from cloud.imports.import_items import known_company
 
 APPLICATION = "tallygate ledger"

@@ -12,10 +12,10 @@ import psycopg
 
 from cloud.domain.decimals import minor_text
 from cloud.domain.movement import Kind
-from cloud.flows.number_vouchers import number_vouchers
+from cloud.flows.ledger.number_vouchers import number_vouchers
 from cloud.imports.import_items import known_company
 from cloud.store.feeds import EntryRow, LineRow, read_lines
-from cloud.store.vouchers import Number, in_order, unnumbered
+from cloud.store.ledger.vouchers import Number, in_order, unnumbered
 
 APPLICATION = "tallygate ledger"
 PAGE_ROWS = 500

@@ -6,7 +6,7 @@ from datetime import date
 import psycopg
 
 from cloud.domain.catalog import Expectation
-from cloud.flows.name_dimensions import UnknownDimension, dimension_sets
+from cloud.flows.ledger.name_dimensions import UnknownDimension, dimension_sets
 from cloud.store import master
 
 

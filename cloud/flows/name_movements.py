@@ -17,8 +17,8 @@ from cloud.domain.currency import NANO, UnknownCurrency, foreign_number
 from cloud.domain.moments import moment_of
 from cloud.domain.movement import Kind
 from cloud.flows.declare import Declared
-from cloud.flows.name_dimensions import UnknownDimension, dimension_sets
-from cloud.flows.rates import NoRate, rates_at
+from cloud.flows.ledger.name_dimensions import UnknownDimension, dimension_sets
+from cloud.flows.ledger.rates import NoRate, rates_at
 from cloud.store import codes, master
 from cloud.store.codes import ItemCode
 

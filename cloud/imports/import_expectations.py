@@ -25,7 +25,7 @@ from cloud.domain.decimals import NotADecimal, parse_scaled
 from cloud.domain.ledger.dimensions import WrongDimension, parse_set
 from cloud.domain.movement import Crossing, Kind
 from cloud.flows.expect_goods import WrongDimensions, expect_goods
-from cloud.flows.rates import NoRate, rate_on
+from cloud.flows.ledger.rates import NoRate, rate_on
 from cloud.imports.csv_file import BadCell, BadFile, Problem, Row, read_values
 from cloud.imports.import_items import known_company
 from cloud.store import master, requests

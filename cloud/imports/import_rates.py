@@ -15,10 +15,10 @@ import psycopg
 from cloud.domain.currency import RATE_DIGITS, RateTooSmall, UnknownCurrency, inverse, number_of, per_units
 from cloud.domain.decimals import NotADecimal, parse_scaled
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.rates import record_rates
+from cloud.flows.ledger.rates import record_rates
 from cloud.imports.csv_file import BadCell, BadFile, Problem, Row, read_values
 from cloud.imports.import_items import known_company
-from cloud.store.rates import Known
+from cloud.store.ledger.rates import Known
 
 NEEDED = ("date", "currency", "rate")
 OPTIONAL = ("source", "units")

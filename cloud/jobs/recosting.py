@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 
 import psycopg
 
-from cloud.flows.number_vouchers import number_all
+from cloud.flows.ledger.number_vouchers import number_all
 from cloud.flows.recost import SNAPSHOT_EVERY, Found, recost_company
 from cloud.flows.snapshot import keep_snapshots
 from cloud.store import recosting

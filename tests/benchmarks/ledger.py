@@ -22,7 +22,7 @@ from cloud.domain.catalog import Item
 from cloud.domain.company import CompanySettings, Site, Zone
 from cloud.domain.movement import MICRO, NONE, Kind, MovementColumns
 from cloud.flows.book_movements import book
-from cloud.flows.close_period import lock, soft_close
+from cloud.flows.ledger.close_period import lock, soft_close
 from cloud.flows.set_up_company import CompanyDescription, apply_description
 from cloud.flows.verify import verify
 from cloud.store.batches import close_batch, load_company, open_batch

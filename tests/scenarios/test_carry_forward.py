@@ -7,8 +7,8 @@ import psycopg
 import pytest
 
 from cloud.domain.movement import Kind
-from cloud.flows.carry_forward import CannotCarry, Carried, carry_forward, carry_month, fiscal_year
-from cloud.flows.post_document import CannotPost, Document, DocumentLine, post_documents
+from cloud.flows.ledger.carry_forward import CannotCarry, Carried, carry_forward, carry_month, fiscal_year
+from cloud.flows.ledger.post_document import CannotPost, Document, DocumentLine, post_documents
 from cloud.store.batches import close_batch, load_company, open_batch
 from tests.makers import NOON_US, Warehouse
 from tests.valuing import receive, sell

@@ -11,7 +11,7 @@ import pytest
 
 from cloud.domain.ledger.accounts import Account, AccountType, Need, WrongChart
 from cloud.domain.movement import Kind
-from cloud.flows.edit_chart import (
+from cloud.flows.ledger.edit_chart import (
     NoSuchAccount,
     NumberTaken,
     add_account,

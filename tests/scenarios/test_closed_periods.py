@@ -15,9 +15,9 @@ from psycopg import errors
 
 from cloud.domain.movement import MICRO, Kind, derived_id
 from cloud.flows.answer_once import Request, answer_once
-from cloud.flows.close_period import lock, soft_close
 from cloud.flows.declare import Declared, declare_movements
-from cloud.flows.post_document import CannotPost, Document, DocumentLine, post_documents
+from cloud.flows.ledger.close_period import lock, soft_close
+from cloud.flows.ledger.post_document import CannotPost, Document, DocumentLine, post_documents
 from cloud.flows.record_value_events import Paper, PriceCorrection, correct_prices
 from cloud.flows.recost import recost_company
 from cloud.flows.settle_period import settle_period

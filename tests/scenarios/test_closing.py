@@ -7,11 +7,11 @@ import pytest
 
 from cloud.domain.ledger.checklist import State
 from cloud.domain.movement import Kind
-from cloud.flows.close_checklist import NoSuchPeriod, run_checklist
-from cloud.flows.close_period import CannotClose, lock, reopen, soft_close
-from cloud.flows.rates import record_rates
-from cloud.store import closing
-from cloud.store.rates import Known
+from cloud.flows.ledger.close_checklist import NoSuchPeriod, run_checklist
+from cloud.flows.ledger.close_period import CannotClose, lock, reopen, soft_close
+from cloud.flows.ledger.rates import record_rates
+from cloud.store.ledger import closing
+from cloud.store.ledger.rates import Known
 from tests.late_goods import Event, arrive, buy, move, sell
 from tests.makers import Warehouse
 

@@ -10,7 +10,7 @@ import psycopg
 import pytest
 
 from cloud.domain.movement import Kind
-from cloud.flows.close_period import ATTEMPTS, lock, soft_close
+from cloud.flows.ledger.close_period import ATTEMPTS, lock, soft_close
 from cloud.flows.record_batch import record_batch
 from cloud.flows.recost import recost_company
 from tests.late_goods import arrive, buy, sell

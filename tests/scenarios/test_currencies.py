@@ -15,10 +15,10 @@ from cloud.domain.currency import NANO, from_base, minor_digits, number_of, to_b
 from cloud.domain.ledger.realised import OpenItem, settle
 from cloud.domain.movement import Kind, derived_id
 from cloud.flows.answer_once import CannotRecord, answer_once
-from cloud.flows.post_document import Document, DocumentLine, post_documents
-from cloud.flows.rates import NoRate, rates_at, record_rates
-from cloud.flows.revalue_currencies import CannotRevalue, Revalued, compare, revalue
-from cloud.store.rates import Known
+from cloud.flows.ledger.post_document import Document, DocumentLine, post_documents
+from cloud.flows.ledger.rates import NoRate, rates_at, record_rates
+from cloud.flows.ledger.revalue_currencies import CannotRevalue, Revalued, compare, revalue
+from cloud.store.ledger.rates import Known
 from tests.makers import Warehouse, close_periods
 from tests.valuing import ask, at, invoice, receive, sell
 

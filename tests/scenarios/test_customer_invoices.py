@@ -7,11 +7,11 @@ import pytest
 
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.customer_invoice import NoDraft, clear_invoiced_shipments, dismiss_draft
-from cloud.flows.edit_rules import keep_shipped
+from cloud.flows.ledger.customer_invoice import NoDraft, clear_invoiced_shipments, dismiss_draft
+from cloud.flows.ledger.edit_rules import keep_shipped
+from cloud.flows.ledger.reverse_document import reverse_document
 from cloud.flows.recost import recost_component
-from cloud.flows.reverse_document import reverse_document
-from cloud.store import documents
+from cloud.store.ledger import documents
 from tests.makers import Warehouse
 from tests.papers import DAY, USD, charge, entry, open_items, party, rate, sold
 from tests.valuing import ask, invoice, micro, move, receive, sell

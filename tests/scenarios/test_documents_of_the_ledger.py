@@ -8,13 +8,12 @@ import pytest
 
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import CannotRecord, Request
-from cloud.flows.clear_items import Clearing, ClearingRow, post_clearing
 from cloud.flows.declare import RequestConflict
-from cloud.flows.manual_entry import ManualEntry, ManualLine, post_manual_entry
-from cloud.flows.pay_items import Allocation, Charge, Payment, post_payment
-from cloud.flows.reverse_document import NoEntry, reverse_document
-from cloud.flows.set_up_company import apply_description
-from cloud.flows.trade_in_group import (
+from cloud.flows.ledger.clear_items import Clearing, ClearingRow, post_clearing
+from cloud.flows.ledger.manual_entry import ManualEntry, ManualLine, post_manual_entry
+from cloud.flows.ledger.pay_items import Allocation, Charge, Payment, post_payment
+from cloud.flows.ledger.reverse_document import NoEntry, reverse_document
+from cloud.flows.ledger.trade_in_group import (
     GroupReceipt,
     GroupRow,
     GroupShipment,
@@ -22,6 +21,7 @@ from cloud.flows.trade_in_group import (
     ship_to_group,
     trade_in_group,
 )
+from cloud.flows.set_up_company import apply_description
 from cloud.store.master import item_ids, locations
 from tests.makers import DESCRIPTION, Warehouse
 from tests.papers import (

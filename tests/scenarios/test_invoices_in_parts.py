@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from cloud.domain.currency import digits_of
 from cloud.domain.movement import MICRO, Kind
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.supplier_invoice import ReceiptRow
+from cloud.flows.ledger.supplier_invoice import ReceiptRow
 from tests.makers import Warehouse
 from tests.papers import JPY, KWD, USD, bill, of, open_items
 from tests.valuing import add_item, move, receive, values

@@ -8,11 +8,11 @@ import pytest
 from cloud.bookkeeping import program
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import Kind
-from cloud.flows.open_items import every_open
+from cloud.flows.ledger.open_items import every_open
+from cloud.flows.ledger.trial_balance import read_trial_balance
 from cloud.flows.recost import recost_company
-from cloud.flows.trial_balance import read_trial_balance
 from cloud.flows.verify import verify
-from cloud.store.open_items import ItemRow, LayerRow
+from cloud.store.ledger.open_items import ItemRow, LayerRow
 from tests.makers import Warehouse
 from tests.valuing import invoice, land, move, receive, sell
 

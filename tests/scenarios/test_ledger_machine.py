@@ -26,14 +26,14 @@ from hypothesis.stateful import (
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import MICRO, Kind
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.close_period import CannotClose, lock, reopen, soft_close
-from cloud.flows.customer_invoice import CustomerInvoice, ShipmentRow, post_customer_invoice
 from cloud.flows.declare import CannotBook, Declared, declare_movements
-from cloud.flows.manual_entry import ManualEntry, ManualLine, post_manual_entry
+from cloud.flows.ledger.close_period import CannotClose, lock, reopen, soft_close
+from cloud.flows.ledger.customer_invoice import CustomerInvoice, ShipmentRow, post_customer_invoice
+from cloud.flows.ledger.manual_entry import ManualEntry, ManualLine, post_manual_entry
+from cloud.flows.ledger.reverse_document import reverse_document
+from cloud.flows.ledger.supplier_invoice import ReceiptRow, SupplierInvoice, post_supplier_invoice
 from cloud.flows.record_value_events import LandedCost, Paper, PriceCorrection, correct_prices, land_costs
 from cloud.flows.recost import recost_company
-from cloud.flows.reverse_document import reverse_document
-from cloud.flows.supplier_invoice import ReceiptRow, SupplierInvoice, post_supplier_invoice
 from tests.late_goods import Unchanged
 from tests.makers import Warehouse
 from tests.papers import number_of_role, party

@@ -15,10 +15,10 @@ from cloud.domain.ledger.posting import POOL, PostingRule
 from cloud.domain.ledger.rules import in_order
 from cloud.domain.ledger.rules_shipped import POSTING_RULES
 from cloud.domain.movement import MICRO, Kind
-from cloud.flows.check_coverage import check_coverage
 from cloud.flows.declare import CannotBook, Declared, declare_movements
-from cloud.flows.dry_run import Rehearsal, dry_run
-from cloud.flows.edit_rules import (
+from cloud.flows.ledger.check_coverage import check_coverage
+from cloud.flows.ledger.dry_run import Rehearsal, dry_run
+from cloud.flows.ledger.edit_rules import (
     NewRule,
     NoSuchRule,
     WrongRules,
@@ -31,7 +31,7 @@ from cloud.flows.edit_rules import (
 from cloud.flows.record_value_events import Paper, PriceCorrection, correct_prices
 from cloud.imports.csv_file import BadFile
 from cloud.imports.import_expectations import import_expectations
-from cloud.store import rules as store
+from cloud.store.ledger import rules as store
 from cloud.store.sql import statement
 from tests.makers import NOON_US, SECOND_US, Warehouse
 

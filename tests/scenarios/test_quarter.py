@@ -13,7 +13,7 @@ import numpy as np
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import MICRO, NONE, Kind, MovementColumns
 from cloud.flows.book_movements import book
-from cloud.flows.close_period import lock, soft_close
+from cloud.flows.ledger.close_period import lock, soft_close
 from cloud.flows.record_value_events import LandedCost, Paper, PriceCorrection, correct_prices, land_costs
 from cloud.flows.recost import recost_company
 from cloud.flows.set_standard import NewStandard, set_standards

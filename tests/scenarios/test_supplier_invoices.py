@@ -7,9 +7,9 @@ import pytest
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.reverse_document import reverse_document
+from cloud.flows.ledger.reverse_document import reverse_document
+from cloud.flows.ledger.supplier_invoice import ExpenseRow, LandedRow, SupplierInvoice, Vat, post_supplier_invoice
 from cloud.flows.set_standard import NewStandard, set_standards
-from cloud.flows.supplier_invoice import ExpenseRow, LandedRow, SupplierInvoice, Vat, post_supplier_invoice
 from tests.makers import Warehouse
 from tests.papers import DAY, USD, bill, entry, minor, of, open_items, party, rate
 from tests.valuing import add_item, ask, at, land, micro, move, receive, sell, values

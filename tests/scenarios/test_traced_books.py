@@ -17,8 +17,8 @@ from cloud.domain.catalog import BoundTag
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import Kind, derived_id
 from cloud.flows.answer_once import answer_once
-from cloud.flows.number_vouchers import number_vouchers
-from cloud.flows.post_document import Document, DocumentLine, post_documents
+from cloud.flows.ledger.number_vouchers import number_vouchers
+from cloud.flows.ledger.post_document import Document, DocumentLine, post_documents
 from cloud.flows.production import Absorbed, Issue, absorb_cost, issue_components, receive_output, release_order
 from cloud.flows.recost import recost_company
 from cloud.flows.set_standard import NewStandard, set_standards

@@ -6,11 +6,11 @@ from uuid import uuid4
 import pytest
 
 from cloud.domain.movement import Kind
-from cloud.flows.post_document import Document, DocumentLine, post_documents
+from cloud.flows.ledger.post_document import Document, DocumentLine, post_documents
+from cloud.flows.ledger.spread_variance import CannotSpread, ClassSpread, Spread, left_to_spread, spread_variance
 from cloud.flows.production import Issue, issue_components, release_order
 from cloud.flows.recost import recost_component
 from cloud.flows.set_standard import NewStandard, set_standards
-from cloud.flows.spread_variance import CannotSpread, ClassSpread, Spread, left_to_spread, spread_variance
 from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.production import NewOrder
 from tests.makers import NOON_US, Warehouse

@@ -11,13 +11,13 @@ import pytest
 from psycopg.conninfo import make_conninfo
 
 from cloud.domain.movement import Kind
-from cloud.flows.number_vouchers import number_all, number_vouchers
-from cloud.flows.post_document import Document, DocumentLine, post_documents
+from cloud.flows.ledger.number_vouchers import number_all, number_vouchers
+from cloud.flows.ledger.post_document import Document, DocumentLine, post_documents
 from cloud.jobs.recosting import RecostingJob
-from cloud.store import vouchers
 from cloud.store.batches import close_batch, load_company, open_batch
+from cloud.store.ledger import vouchers
+from cloud.store.ledger.vouchers import Number
 from cloud.store.sql import statement
-from cloud.store.vouchers import Number
 from tests.makers import NOON_US, Warehouse
 from tests.valuing import receive, sell
 

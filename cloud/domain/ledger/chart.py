@@ -132,7 +132,16 @@ class Chart:
             return Legs([], nothing, nothing, nothing, {})
         reasons, of_reason = _numbered(moves.reason)
         classes, of_class = self._classes(moves.party)
-        terms = (moves.kind, moves.item, moves.from_id, moves.to_id, moves.lot, moves.dimension, of_reason, of_class)
+        terms = (
+            moves.kind,
+            moves.item,
+            moves.from_id,
+            moves.to_id,
+            moves.lot,
+            moves.dimension,
+            of_reason,
+            of_class,
+        )
         first, back = distinct_rows(terms)
         distinct = np.stack([column[first] for column in terms], axis=1).tolist()
         answers = [self._leg(tuple(row[:6]), reasons[row[6]], classes[row[7]]) for row in distinct]

@@ -13,12 +13,12 @@ from cloud.domain.company import CompanySettings
 from cloud.domain.currency import CURRENCIES, NANO, number_of
 from cloud.domain.moments import us_of
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.rates import RATE_AGE_DAYS, NoRate, rate_on, rates_at, rates_on, record_rates
+from cloud.flows.ledger.rates import RATE_AGE_DAYS, NoRate, rate_on, rates_at, rates_on, record_rates
 from cloud.flows.set_up_company import set_up_company
 from cloud.imports.csv_file import BadFile
 from cloud.imports.import_rates import import_rates
-from cloud.store import rates as store
-from cloud.store.rates import Known
+from cloud.store.ledger import rates as store
+from cloud.store.ledger.rates import Known
 from tests.conftest import Database
 
 USD, JPY, KWD, CNY = (number_of(code) for code in ("USD", "JPY", "KWD", "CNY"))

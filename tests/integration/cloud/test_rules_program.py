@@ -10,8 +10,8 @@ import pytest
 
 from cloud.bookkeeping import program
 from cloud.domain.ledger.rules_shipped import POSTING_RULES
-from cloud.flows.rule_file import BadRuleFile, read_rules, rules_csv, rules_toml
-from cloud.store import rules as store
+from cloud.flows.ledger.rule_file import BadRuleFile, read_rules, rules_csv, rules_toml
+from cloud.store.ledger import rules as store
 from tests.conftest import Database
 from tests.makers import Warehouse, make_warehouse
 from tests.valuing import receive

@@ -13,13 +13,13 @@ from cloud.domain.company import CompanySettings, Gate, Site, Zone
 from cloud.domain.currency import number_of
 from cloud.domain.movement import Kind
 from cloud.flows.declare import Declared, declare_movements
-from cloud.flows.rates import record_rates
+from cloud.flows.ledger.rates import record_rates
 from cloud.flows.set_up_company import CompanyDescription, apply_description
 from cloud.imports.csv_file import PROBLEMS_SHOWN, BadFile
 from cloud.imports.import_expectations import import_expectations
 from cloud.imports.import_items import import_items
 from cloud.store import master
-from cloud.store.rates import Known
+from cloud.store.ledger.rates import Known
 from cloud.store.sql import statement
 from tests.conftest import Database
 

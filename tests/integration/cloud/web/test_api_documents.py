@@ -9,7 +9,7 @@ import pytest
 
 from cloud.domain.access import Scope
 from cloud.domain.movement import Kind
-from cloud.flows.edit_rules import keep_shipped
+from cloud.flows.ledger.edit_rules import keep_shipped
 from cloud.flows.set_up_company import apply_description
 from tests.integration.cloud.web.conftest import House
 from tests.makers import DESCRIPTION

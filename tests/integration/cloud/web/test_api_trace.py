@@ -6,7 +6,7 @@ import pytest
 
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import Kind
-from cloud.flows.number_vouchers import number_vouchers
+from cloud.flows.ledger.number_vouchers import number_vouchers
 from cloud.flows.recost import recost_company
 from tests.makers import epc
 from tests.valuing import land, receive, sell

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from cloud.domain.access import Scope
-from cloud.flows.number_vouchers import number_vouchers
+from cloud.flows.ledger.number_vouchers import number_vouchers
 
 PERIOD = 202609
 

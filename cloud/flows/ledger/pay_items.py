@@ -19,10 +19,10 @@ from cloud.domain.currency import code_of
 from cloud.domain.ledger.realised import CannotSettleItem, OpenItem, settle
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import Answered, CannotRecord, Request, answer_once
-from cloud.flows.document_desk import Desk, Terms, check_number, document_id
-from cloud.flows.post_document import Document, DocumentLine
-from cloud.store import documents as store
-from cloud.store.documents import OpenPart
+from cloud.flows.ledger.document_desk import Desk, Terms, check_number, document_id
+from cloud.flows.ledger.post_document import Document, DocumentLine
+from cloud.store.ledger import documents as store
+from cloud.store.ledger.documents import OpenPart
 
 Cursor = psycopg.Cursor
 

@@ -12,8 +12,8 @@ between two such accounts is a 付 is the custom: money is counted where it leav
 
 import psycopg
 
-from cloud.flows.post_document import database_refusals
-from cloud.store import vouchers
+from cloud.flows.ledger.post_document import database_refusals
+from cloud.store.ledger import vouchers
 
 
 def number_vouchers(connection: psycopg.Connection, company_id: int, period_id: int | None = None) -> int:

@@ -23,12 +23,12 @@ from cloud.domain.currency import code_of
 from cloud.domain.movement import MICRO, Kind, derived_id
 from cloud.domain.rounding import minor_unit, round_ratio
 from cloud.flows.answer_once import Answered, CannotRecord, Request, answer_once
-from cloud.flows.document_desk import Desk, Terms, check_number, check_rows, document_id
-from cloud.flows.post_document import Document, DocumentLine, post_documents
-from cloud.flows.supplier_invoice import NO_VAT, Vat
-from cloud.store import documents as store
+from cloud.flows.ledger.document_desk import Desk, Terms, check_number, check_rows, document_id
+from cloud.flows.ledger.post_document import Document, DocumentLine, post_documents
+from cloud.flows.ledger.supplier_invoice import NO_VAT, Vat
 from cloud.store.batches import close_batch, load_company, open_batch
-from cloud.store.documents import Draft, Goods, OpenPart
+from cloud.store.ledger import documents as store
+from cloud.store.ledger.documents import Draft, Goods, OpenPart
 
 Cursor = psycopg.Cursor
 

@@ -23,7 +23,7 @@ from cloud.domain.currency import code_of, digits_of, to_base
 from cloud.domain.movement import MICRO, Kind
 from cloud.domain.rounding import minor_unit, round_ratio
 from cloud.flows.answer_once import Answered, CannotRecord, Event, Request, answer_once, book_rows
-from cloud.flows.document_desk import (
+from cloud.flows.ledger.document_desk import (
     HOME_RATE,
     Desk,
     Terms,
@@ -32,10 +32,10 @@ from cloud.flows.document_desk import (
     document_id,
     moment_on,
 )
-from cloud.flows.post_document import Document, DocumentLine
+from cloud.flows.ledger.post_document import Document, DocumentLine
 from cloud.flows.record_value_events import Paper, landed_events, receipts_named
-from cloud.store import documents as store
-from cloud.store.documents import Goods, OpenPart
+from cloud.store.ledger import documents as store
+from cloud.store.ledger.documents import Goods, OpenPart
 
 Cursor = psycopg.Cursor
 

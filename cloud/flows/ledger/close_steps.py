@@ -16,17 +16,17 @@ import psycopg
 from cloud.domain.costing.pools import CannotCost
 from cloud.domain.decimals import minor_text
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.carry_forward import CannotCarry, carry_forward
-from cloud.flows.customer_invoice import clear_invoiced_shipments
-from cloud.flows.number_vouchers import number_vouchers
+from cloud.flows.ledger.carry_forward import CannotCarry, carry_forward
+from cloud.flows.ledger.customer_invoice import clear_invoiced_shipments
+from cloud.flows.ledger.number_vouchers import number_vouchers
+from cloud.flows.ledger.revalue_currencies import revalue
+from cloud.flows.ledger.spread_variance import PROFILE as SPREADS
+from cloud.flows.ledger.spread_variance import CannotSpread, spread_variance
 from cloud.flows.post_adjustments import BooksDisagree
 from cloud.flows.recost import recost_company
-from cloud.flows.revalue_currencies import revalue
 from cloud.flows.settle_period import CannotSettle, settle_period
-from cloud.flows.spread_variance import PROFILE as SPREADS
-from cloud.flows.spread_variance import CannotSpread, spread_variance
 from cloud.store import recosting
-from cloud.store.closing import Period
+from cloud.store.ledger.closing import Period
 
 Connection = psycopg.Connection
 WORKER = "close"

@@ -21,8 +21,8 @@ from cloud.domain.ledger.dimensions import WrongDimension, parse_set, set_code
 from cloud.domain.ledger.posting import PostingRule
 from cloud.domain.ledger.rules import RULE_FIELDS
 from cloud.domain.movement import Kind
-from cloud.flows.edit_rules import NewRule
-from cloud.store.rules import StoredRule
+from cloud.flows.ledger.edit_rules import NewRule
+from cloud.store.ledger.rules import StoredRule
 
 PROBLEMS_SHOWN = 50
 KINDS = {kind.name.lower(): kind for kind in Kind}

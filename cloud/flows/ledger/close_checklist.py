@@ -12,10 +12,10 @@ import psycopg
 from cloud.domain.currency import code_of
 from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.ledger.checklist import DETAILS_MAX, Item, answer
-from cloud.flows.check_coverage import check_coverage
-from cloud.flows.rates import rates_on
-from cloud.store import closing
-from cloud.store.closing import Period
+from cloud.flows.ledger.check_coverage import check_coverage
+from cloud.flows.ledger.rates import rates_on
+from cloud.store.ledger import closing
+from cloud.store.ledger.closing import Period
 
 Row = tuple[Any, ...]
 Connection = psycopg.Connection

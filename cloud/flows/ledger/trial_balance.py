@@ -6,7 +6,7 @@ from datetime import date
 import psycopg
 
 from cloud.domain.ledger.trial_balance import Account, Row, Totals, trial_balance
-from cloud.store import trial_balance as store
+from cloud.store.ledger import trial_balance as store
 
 
 @dataclass(frozen=True, slots=True)

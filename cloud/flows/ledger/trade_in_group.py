@@ -20,10 +20,10 @@ from cloud.domain.movement import MICRO, Kind, derived_id
 from cloud.domain.rounding import minor_unit, round_ratio
 from cloud.flows.answer_once import Answered, CannotRecord, Request, answer_once, book_rows, check_time
 from cloud.flows.declare import Declared
-from cloud.flows.document_desk import Desk, check_number, check_rows, document_id
-from cloud.flows.post_document import Document, DocumentLine
+from cloud.flows.ledger.document_desk import Desk, check_number, check_rows, document_id
+from cloud.flows.ledger.post_document import Document, DocumentLine
 from cloud.store import codes
-from cloud.store import documents as store
+from cloud.store.ledger import documents as store
 
 Cursor = psycopg.Cursor
 

@@ -8,8 +8,8 @@ from zoneinfo import ZoneInfo
 
 import psycopg
 
-from cloud.store import open_items as store
-from cloud.store.open_items import After, ItemRow, LayerRow
+from cloud.store.ledger import open_items as store
+from cloud.store.ledger.open_items import After, ItemRow, LayerRow
 
 PAGE_ROWS = 500
 _ALWAYS = date.max

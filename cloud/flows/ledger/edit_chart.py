@@ -22,8 +22,8 @@ from cloud.domain.ledger.accounts import (
     differences,
     flags_of,
 )
-from cloud.store import accounts as store
-from cloud.store.accounts import Chart
+from cloud.store.ledger import accounts as store
+from cloud.store.ledger.accounts import Chart
 
 Connection = psycopg.Connection
 

@@ -10,7 +10,7 @@ from cloud.domain.ledger.dimensions import (
     WrongDimension,
     new_or_changed,
 )
-from cloud.store import dimensions as store
+from cloud.store.ledger import dimensions as store
 
 Connection = psycopg.Connection
 Difference = tuple[DimensionType | DimensionValue | None, DimensionType | DimensionValue]

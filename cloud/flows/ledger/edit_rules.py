@@ -19,9 +19,9 @@ from cloud.domain.ledger.posting import POOL, PostingRule
 from cloud.domain.ledger.rules import faults, rivals
 from cloud.domain.ledger.rules_shipped import SHIPPED_NOT_INVOICED
 from cloud.domain.movement import Kind
-from cloud.flows.name_dimensions import UnknownDimension, dimension_sets
-from cloud.store import rules as store
-from cloud.store.rules import RoleAccount, StoredRule
+from cloud.flows.ledger.name_dimensions import UnknownDimension, dimension_sets
+from cloud.store.ledger import rules as store
+from cloud.store.ledger.rules import RoleAccount, StoredRule
 
 PRIORITY_MAX = 1000
 ROWS_MAX = 2000  # of one change; a company has a few dozen

@@ -14,9 +14,9 @@ import psycopg
 from cloud.domain.currency import NANO, UnknownCurrency, code_of
 from cloud.domain.moments import moment_of
 from cloud.flows.answer_once import CannotRecord
-from cloud.store import rates as store
 from cloud.store.batches import load_company
-from cloud.store.rates import Known, Rate
+from cloud.store.ledger import rates as store
+from cloud.store.ledger.rates import Known, Rate
 
 RATE_AGE_DAYS = 10  # banks rest for eight or nine days at most (China's golden weeks), and a day to say so
 RATE_MAX_NANO = 10**18  # a thousand million of the company's currency for one unit

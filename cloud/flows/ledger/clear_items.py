@@ -16,10 +16,10 @@ import psycopg
 from cloud.domain.batch import Batch
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import Answered, CannotRecord, Request, answer_once
-from cloud.flows.document_desk import Desk, check_number, check_rows, document_id
-from cloud.flows.post_document import Document, DocumentLine
-from cloud.store import documents as store
-from cloud.store.documents import OpenPart
+from cloud.flows.ledger.document_desk import Desk, check_number, check_rows, document_id
+from cloud.flows.ledger.post_document import Document, DocumentLine
+from cloud.store.ledger import documents as store
+from cloud.store.ledger.documents import OpenPart
 
 Cursor = psycopg.Cursor
 

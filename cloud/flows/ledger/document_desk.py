@@ -1,7 +1,7 @@
 """What documents have in common on their way to the books: accounts by role, terms of payment in another currency,
 the exchange difference that closes an entry, and the place of the batch.
 
-A document is written by cloud.flows.post_document; the flows of invoices, payments, clearings and manual entries
+A document is written by cloud.flows.ledger.post_document; the flows of invoices, payments, clearings and manual entries
 make its lines here.
 """
 
@@ -19,12 +19,12 @@ from cloud.domain.currency import code_of, digits_of, to_base
 from cloud.domain.ledger.chart import Accounts, DimensionNeeds
 from cloud.domain.movement import derived_id
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.name_dimensions import UnknownDimension, dimension_sets
-from cloud.flows.post_document import CannotPost, Document, DocumentLine, post_documents
-from cloud.flows.rates import rate_on
-from cloud.store import documents as store
+from cloud.flows.ledger.name_dimensions import UnknownDimension, dimension_sets
+from cloud.flows.ledger.post_document import CannotPost, Document, DocumentLine, post_documents
+from cloud.flows.ledger.rates import rate_on
 from cloud.store.batches import close_batch
-from cloud.store.documents import AccountRow
+from cloud.store.ledger import documents as store
+from cloud.store.ledger.documents import AccountRow
 
 Cursor = psycopg.Cursor
 

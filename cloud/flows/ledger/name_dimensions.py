@@ -6,8 +6,8 @@ from datetime import date
 import psycopg
 
 from cloud.domain.ledger.dimensions import set_code
-from cloud.store import dimension_sets as store
-from cloud.store.dimension_sets import DimensionValue
+from cloud.store.ledger import dimension_sets as store
+from cloud.store.ledger.dimension_sets import DimensionValue
 
 Connection = psycopg.Connection | psycopg.Cursor
 

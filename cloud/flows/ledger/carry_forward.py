@@ -22,9 +22,9 @@ from cloud.domain.batch import Batch
 from cloud.domain.ledger.carry import Balance, close_into, total
 from cloud.domain.ledger.periods import Period
 from cloud.domain.movement import Kind, derived_id
-from cloud.flows.post_document import LINES_MAX, Document, DocumentLine, post_documents
-from cloud.store import carrying
+from cloud.flows.ledger.post_document import LINES_MAX, Document, DocumentLine, post_documents
 from cloud.store.batches import close_batch, load_company, open_batch
+from cloud.store.ledger import carrying
 
 Cursor = psycopg.Cursor
 

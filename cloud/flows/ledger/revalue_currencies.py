@@ -23,13 +23,13 @@ from cloud.domain.batch import Batch
 from cloud.domain.currency import code_of, digits_of, to_base
 from cloud.domain.movement import Kind, derived_id
 from cloud.flows.answer_once import CannotRecord
-from cloud.flows.post_document import LINES_MAX, Document, DocumentLine, post_documents
-from cloud.flows.rates import no_rate, rates_on
-from cloud.store import revaluation as store
+from cloud.flows.ledger.post_document import LINES_MAX, Document, DocumentLine, post_documents
+from cloud.flows.ledger.rates import no_rate, rates_on
 from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.journal import hold_calendar
-from cloud.store.rates import Rate
-from cloud.store.revaluation import CurrencyBalance
+from cloud.store.ledger import revaluation as store
+from cloud.store.ledger.rates import Rate
+from cloud.store.ledger.revaluation import CurrencyBalance
 
 _GAIN, _LOSS = "exchange_gain", "exchange_loss"
 _BALANCES_MAX = LINES_MAX - 2  # of one document: two lines are gain and loss

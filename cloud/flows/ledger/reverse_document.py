@@ -18,10 +18,10 @@ from cloud.domain.batch import Batch
 from cloud.domain.currency import number_of
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import Answered, CannotRecord, Event, Request, answer_once, book_rows
-from cloud.flows.document_desk import Desk, document_id, moment_on
-from cloud.flows.post_document import Document, DocumentLine
-from cloud.store import documents as store
-from cloud.store.documents import EntryHead, Recorded, RecordedLine
+from cloud.flows.ledger.document_desk import Desk, document_id, moment_on
+from cloud.flows.ledger.post_document import Document, DocumentLine
+from cloud.store.ledger import documents as store
+from cloud.store.ledger.documents import EntryHead, Recorded, RecordedLine
 
 Cursor = psycopg.Cursor
 

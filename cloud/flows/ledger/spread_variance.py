@@ -33,10 +33,10 @@ from cloud.domain.costing.allocation import share
 from cloud.domain.ledger.carry import Balance, close_into
 from cloud.domain.ledger.variance_rate import rate_of, shares
 from cloud.domain.movement import Kind, derived_id
-from cloud.flows.post_document import LINES_MAX, Document, DocumentLine, post_documents
-from cloud.store import variance
+from cloud.flows.ledger.post_document import LINES_MAX, Document, DocumentLine, post_documents
 from cloud.store.batches import close_batch, load_company, open_batch
-from cloud.store.variance import Group, Issues, SpreadPeriod
+from cloud.store.ledger import variance
+from cloud.store.ledger.variance import Group, Issues, SpreadPeriod
 
 Cursor = psycopg.Cursor
 Target = tuple[int, int]  # account and dimension set

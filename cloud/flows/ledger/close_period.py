@@ -15,11 +15,11 @@ from typing import Any, Final
 import psycopg
 
 from cloud.domain.ledger.checklist import Item, answer, failing
-from cloud.flows.close_checklist import ask_checklist, find_period
-from cloud.flows.close_report import describe_period
-from cloud.flows.close_steps import RECOST, STEPS, Done, take_steps
-from cloud.store import closing
-from cloud.store.closing import Period, State, StoredReport
+from cloud.flows.ledger.close_checklist import ask_checklist, find_period
+from cloud.flows.ledger.close_report import describe_period
+from cloud.flows.ledger.close_steps import RECOST, STEPS, Done, take_steps
+from cloud.store.ledger import closing
+from cloud.store.ledger.closing import Period, State, StoredReport
 
 Connection = psycopg.Connection
 

@@ -5,8 +5,8 @@ from typing import Any
 import psycopg
 
 from cloud.domain.decimals import minor_text
-from cloud.store import closing
-from cloud.store.closing import Period
+from cloud.store.ledger import closing
+from cloud.store.ledger.closing import Period
 
 LISTED_MAX = 50  # late and adjusting entries that a report names; the counts tell of all
 

@@ -14,8 +14,8 @@ from cloud.domain.ledger.coverage import Facts, Gap, RoleAccount, Thing, gaps, i
 from cloud.domain.ledger.posting import PostingRule
 from cloud.domain.ledger.rules import in_order
 from cloud.domain.movement import Kind
-from cloud.store import rules as store
-from cloud.store.rules import Awaited
+from cloud.store.ledger import rules as store
+from cloud.store.ledger.rules import Awaited
 
 _AT_GATES = (Kind.UNEXPLAINED_IN, Kind.UNEXPLAINED_OUT)
 

@@ -22,9 +22,9 @@ from cloud.domain.movement import derived_id
 from cloud.flows.answer_once import Answered, CannotRecord, Request
 from cloud.flows.book_movements import book
 from cloud.flows.declare import CannotBook, Declared, check_declared, declared_columns
-from cloud.store import rules as store
 from cloud.store.batches import close_batch, load_company, open_batch
-from cloud.store.rules import EntryLine, StoredRule
+from cloud.store.ledger import rules as store
+from cloud.store.ledger.rules import EntryLine, StoredRule
 
 # How often the database may refuse a row before the rest is not tried any more; each try books all others anew.
 TRIES_MAX = 50
