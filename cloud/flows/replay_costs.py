@@ -7,6 +7,7 @@ of a run in perfect order. Components with something late say so and are left ou
 import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import psycopg
@@ -16,6 +17,8 @@ from cloud.flows.post_adjustments import differences
 from cloud.flows.recost_component import Component, Outcome, read_component, run_component
 from cloud.store import recosting
 from cloud.store.sql import statement
+
+_REMEMBERED = ("method", "last_value", "last_qty", "standard", "settled_value", "settled_qty")
 
 NO_CUTS = 2**62  # more rows than any component has: one run from the beginning to the end
 
@@ -69,13 +72,14 @@ def _wrong(cursor: psycopg.Cursor, component: Component, outcome: Outcome) -> It
         for pool in np.flatnonzero(ours != theirs).tolist():
             yield f"pool {standing.pool_id[pool]} has the {name} {theirs[pool]}, its log makes {ours[pool]}"
     where = {"company": component.company.company_id, "items": component.items}
+    yield from _wrong_costs(cursor, outcome, where)
     rows = cursor.execute(statement("recost", "standing_layers"), where).fetchall()
-    kept = [(row[0], row[2].hex, row[4], row[5]) for row in rows]
+    kept = [(row[0], row[2].hex, row[4], row[5], row[9]) for row in rows]
     layers, pool_id = outcome.layers, outcome.pools.pool_id
     made = [
-        (int(pool_id[pool]), source.tobytes().hex(), int(qty), int(value))
-        for pool, source, qty, value in zip(
-            layers.pool, outcome.sources.movement_id, layers.qty, layers.value, strict=True
+        (int(pool_id[pool]), source.tobytes().hex(), int(qty), int(value), bool(uncosted))
+        for pool, source, qty, value, uncosted in zip(
+            layers.pool, outcome.sources.movement_id, layers.qty, layers.value, layers.uncosted, strict=True
         )
     ]
     for number, (stands, should) in enumerate(itertools.zip_longest(kept, made), 1):
@@ -86,3 +90,20 @@ def _wrong(cursor: psycopg.Cursor, component: Component, outcome: Outcome) -> It
         ids = np.concatenate([component.moves["id"], component.events["id"]])
         yield f"{ids[record].tobytes().hex()} lacks {value} × 10⁻⁶ of its cost in pool {pool_id[pool]}"
     yield from (f"allowance of pool {pool_id[one[1]]} lacks {one[2]} × 10⁻⁶" for one in left.allowances)
+
+
+def _wrong_costs(cursor: psycopg.Cursor, outcome: Outcome, where: dict[str, Any]) -> Iterator[str]:
+    """What pools and items remember of costs: methods, last known, standard and settled ones."""
+    pools, costs = outcome.pools, outcome.last_costs
+    for row in cursor.execute(statement("verify_replay", "pool_costs"), where).fetchall():
+        at = int(np.searchsorted(pools.pool_id, row[0]))
+        for number, name in enumerate(_REMEMBERED, 1):
+            made = int(getattr(pools, name)[at])
+            if row[number] != made:
+                yield f"pool {row[0]} has the {name} {row[number]}, its log makes {made}"
+    known = dict(
+        zip(costs.item_id.tolist(), zip(costs.value.tolist(), costs.qty.tolist(), strict=True), strict=True)
+    )
+    for item, value, qty in cursor.execute(statement("verify_replay", "item_costs"), where).fetchall():
+        if known.get(item) != (value, qty):
+            yield f"item {item} last cost {value} for {qty}, its log makes {known.get(item)}"

@@ -276,6 +276,7 @@ class _Lanes:
         self.batches = self.count = 0
         self._lane: tuple[int, int] | None = None
         self._last, self._link, self._headed = 0, bytes(32), False
+        self._layout = LAYOUTS[0]  # a lane never goes back to an older one
         self._at = 0  # the batch whose rows are being read
         self._batch: _BatchRow | None = None
         self._rows: list[tuple[int, int, bytes]] = []  # table, row, digest
@@ -284,7 +285,7 @@ class _Lanes:
         if (company, lane) != self._lane:
             self.close()
             self._lane = (company, lane)
-            self._last, self._link, self._headed = 0, bytes(32), False
+            self._last, self._link, self._headed, self._layout = 0, bytes(32), False, LAYOUTS[0]
             self.count += 1
         elif batch_no != self._at:
             self._close_batch()
@@ -332,12 +333,15 @@ class _Lanes:
             self.findings.add(_Rank.LINK, here, f"{name}, expected batch {self._last + 1}")
         elif batch.previous != self._link:
             self.findings.add(_Rank.LINK, here, f"{name}: does not go on from the one before")
-        if batch.layout not in LAYOUTS:
-            self.findings.add(_Rank.LINK, here, f"{name}: layout {batch.layout} is none")
+        if batch.layout not in LAYOUTS or batch.layout < self._layout:
+            self.findings.add(
+                _Rank.LINK, here, f"{name}: layout {batch.layout}, expected {self._layout} … {LAYOUTS[-1]}"
+            )
         if batch.link(digests) != batch.head:
             self.findings.add(_Rank.LINK, here, f"{name}: its rows do not make its link")
             self._find_forged(company, lane, batch, rows, extra)
         self._last, self._link = batch.number, batch.head
+        self._layout = max(self._layout, batch.layout)
 
     def _gaps(self, company: int, lane: int, rows: list[tuple[int, int, bytes]]) -> Iterator[int]:
         """Name rows that are missing; the numbers in `rows` of those that stand twice."""

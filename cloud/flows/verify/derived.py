@@ -16,6 +16,7 @@ DERIVED = {
     "cost_layers": "pools = cost entries = layers, posted = rounded value, allowance = its entries",
     "cost_pools": "pools = cost entries = layers, posted = rounded value, allowance = its entries",
     "gateway_logs": "numbers of the gateways' logs",
+    "item_costs": "costs of a run in the world's order, for components at rest",
     "journal_drafts": "drafts = priced shipments and returns",
     "lane_heads": "hash chains",
     "open_observations": "tags that wait for their item",
@@ -31,7 +32,6 @@ UNCHECKED = {
     "cost_cuts": "a snapshot that may be deleted; promise 6 costs the whole log without it, and finds what it spoils",
     "cost_cut_pools": "as cost_cuts",
     "cost_cut_layers": "as cost_cuts",
-    "item_costs": "what an item last cost is asked by pools without a cost only; promise 6 finds what it spoils",
     "voucher_marks": "where numbering goes on; the numbers themselves are worked out again",
     "cloud_requests": "promises to callers; promise 1 looks for everything promised",
     # Who works where, and what devices say.
@@ -65,4 +65,5 @@ def check_derived(connection: psycopg.Connection) -> Iterator[Check]:
     yield Check(1, "tags that wait for their item", asked("open_observations"))
     yield Check(2, "places of tags = their newest sighting", asked("places"))
     yield Check(2, "layers whose source says otherwise", asked("layers"))
+    yield Check(2, "pools and balances whose key says otherwise", asked("pool_keys"))
     yield Check(2, "drafts = priced shipments and returns", asked("drafts"))

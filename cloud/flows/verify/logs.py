@@ -26,6 +26,7 @@ def check_logs(connection: psycopg.Connection) -> Iterator[Check]:
     yield Check(
         1, "numbers of the gateways' logs", difference, "; ".join([*wrong, *stopped]) or f"{total} numbers"
     )
+    yield Check(1, "logs that nobody keeps account of", one_row(connection, "verify_logs", "logs_unknown")[0])
     yield Check(1, "movements promised to requests", one_row(connection, "verify_logs", "requests")[0])
     yield Check(1, "movements that stand twice", one_row(connection, "verify_logs", "twice")[0])
     losses = [row[0] for row in connection.execute(statement("verify_logs", "losses"))]

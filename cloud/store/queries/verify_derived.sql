@@ -13,6 +13,19 @@ SELECT count(*) FROM cost_layers l
     OR (c.counter_account IS NULL AND a.role IS DISTINCT FROM 'price_difference')
     OR (c.counter_account IS NOT NULL AND l.counter_account <> c.counter_account)
 
+-- pool_keys --
+-- Promise 2: pools whose number is not the hash of their key (cloud.domain.costing.pools.pool_id), whose minor unit is
+-- not their company's, or whose next layer has a number that one has already; and balances in a status that none has.
+SELECT (SELECT count(*)
+          FROM cost_pools p JOIN companies c USING (company_id)
+          LEFT JOIN (SELECT company_id, pool_id, max(layer_no) AS layer_no FROM cost_layers GROUP BY 1, 2) l
+               USING (company_id, pool_id)
+         WHERE p.minor_unit <> 10::numeric ^ (6 - c.minor_digits) OR p.next_layer <= l.layer_no
+            OR p.pool_id <> ('x' || left(encode(sha256(convert_to(concat_ws('/', p.site_id, p.item_id, p.account_id,
+                   p.dimension_id, p.owner_id, p.lot_id), 'UTF8')), 'hex'), 16))::bit(64)::bigint >> 1
+                   & 9223372036854775807)
+     + (SELECT count(*) FROM balances WHERE status <> 0)
+
 -- places --
 -- Promise 2: places of tags that no sighting of theirs says, or not the newest that moved them; and tags that were
 -- moved and have no place. A sighting whose movement was taken back (an odd number of times) moved nothing.

@@ -34,6 +34,15 @@ SELECT (SELECT count(*) FROM ids a
      + (SELECT count(*) FROM numbers a WHERE NOT EXISTS (
            SELECT 1 FROM expectations e WHERE e.company_id = a.company_id AND e.expectation_id = a.id))
 
+-- logs_unknown --
+-- Promise 1: logs of which there are numbers on the books or in quarantine, but which nobody keeps account of.
+SELECT count(*)
+  FROM (SELECT company_id, gateway_id, epoch FROM observations
+         UNION SELECT company_id, gateway_id, epoch FROM quarantine WHERE first_seq > 0) o
+  LEFT JOIN gateway_logs l USING (company_id, gateway_id, epoch)
+  LEFT JOIN gateways g USING (company_id, gateway_id)
+ WHERE l.epoch IS NULL OR g.gateway_id IS NULL
+
 -- twice --
 -- Promise 1: movements that stand on the books twice.
 SELECT count(*) FROM (SELECT 1 FROM movements GROUP BY company_id, movement_id HAVING count(*) > 1) twice
