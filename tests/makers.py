@@ -184,14 +184,14 @@ def append_value_event(warehouse: Warehouse) -> None:
             copy.constant("occurred_us", NOON_US, 8, 1), copy.constant("currency", 0, 2, 1),
             copy.constant("currency_amount", 0, 8, 1), *place_in_batch(batch, 1),
         ]  # fmt: skip
-        batch.hashed.append(copy.write_hashed(cursor, "value_events", columns, 1))
+        batch.chain("value_events", copy.write_hashed(cursor, "value_events", columns, 1))
         columns = [
             copy.constant("company_id", company.company_id, 4, 1), copy.raw("movement_id", event.fixed),
             copy.constant("step", 0, 2, 1), copy.constant("pool_id", pool, 8, 1), copy.constant("value", 0, 8, 1),
             copy.constant("posted", 0, 8, 1), copy.dates("posting_date", np.array([NOON_US // (24 * HOUR_US)])),
             *place_in_batch(batch, 1),
         ]  # fmt: skip
-        batch.hashed.append(copy.write_hashed(cursor, "allowance_entries", columns, 1))
+        batch.chain("allowance_entries", copy.write_hashed(cursor, "allowance_entries", columns, 1))
         close_batch(cursor, batch)
 
 

@@ -38,12 +38,23 @@ class Turnover(NamedTuple):
     currency_amount: Int64
 
 
+# The tables whose rows a batch's link covers, in the order in which it takes their digests.
+HASHED = (
+    "movements", "value_events", "cost_entries", "allowance_entries", "ledger_documents", "journal_entries",
+    "observations",
+)  # fmt: skip
+
+
+class OutOfOrder(RuntimeError):
+    """A batch writes each table once and in the link's order; what more there is belongs to the next batch."""
+
+
 @dataclass(slots=True)
 class Batch:
     """One transaction's batch: where it stands in its lane, and what it has written so far.
 
     posts_soft_closed: whether who asked for it may post into soft-closed periods.
-    hashed holds the digests of everything appended, in the order in which the chain takes them.
+    hashed holds the digests of everything appended, by table; `chain` adds them.
     """
 
     company: Company
@@ -55,5 +66,13 @@ class Batch:
     observed: int = 0
     moved: int = 0
     posts_soft_closed: bool = False
-    hashed: list[NDArray[np.uint8]] = field(default_factory=list)
+    hashed: dict[str, NDArray[np.uint8]] = field(default_factory=dict)
     turnovers: list[Turnover] = field(default_factory=list)
+
+    def chain(self, table: str, digests: NDArray[np.uint8]) -> None:
+        """What was appended to a table. Raises OutOfOrder: rows are numbered from 0 in each table of a batch."""
+        place = HASHED.index(table)
+        if any(HASHED.index(one) >= place for one in self.hashed):
+            before = ", ".join(self.hashed)
+            raise OutOfOrder(f"batch {self.batch_no} of lane {self.lane} writes {table} behind {before}")
+        self.hashed[table] = digests

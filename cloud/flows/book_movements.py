@@ -108,7 +108,7 @@ def _write_goods(cursor: Cursor, booking: Booking) -> None:
     moves.tags = tags if not len(booking.events) else np.delete(tags, booking.event_rows)
     batch.moved += len(moves)
     if len(moves):
-        batch.hashed.append(write_movements(cursor, batch, moves))
+        batch.chain("movements", write_movements(cursor, batch, moves))
         add_balances(cursor, batch.company, moves)
         write_drafts(cursor, batch, moves, drafts(moves, batch.company))
 

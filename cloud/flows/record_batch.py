@@ -344,7 +344,7 @@ def _observe(
     batch.observed += len(kept)
     outcomes = [resolved.outcomes[row] for row in kept]
     rows = [observed[row] for row in kept]
-    batch.hashed.append(write_observations(cursor, batch, rows, outcomes, resolved.gate_ids))
+    batch.chain("observations", write_observations(cursor, batch, rows, outcomes, resolved.gate_ids))
     _put(cursor, batch.company.company_id, resolved, {row: observed[row].epc for row in rejected})
     _open_observations(cursor, batch, observed, kept, resolved)
     recorded.counts["observed"] += len(kept)

@@ -50,7 +50,7 @@ def close_batch(cursor: Cursor, batch: Batch) -> bytes:
     """Turnovers, the chain's link, and the hint to listeners; the lane's new head."""
     _write_turnovers(cursor, batch)
     link = hashlib.sha256(batch.previous)
-    for digests in batch.hashed:
+    for digests in batch.hashed.values():
         link.update(digests.tobytes())
     link.update(struct.pack(">q", batch.recorded_us) + batch.worker.encode())
     link.update(struct.pack(">qq", batch.observed, batch.moved))

@@ -47,7 +47,7 @@ def write_value_events(cursor: Cursor, batch: Batch, events: ValueEventColumns, 
         copy.integers("currency_amount", events.currency_amount, 8),
         *place_in_batch(batch, n),
     ]
-    batch.hashed.append(copy.write_hashed(cursor, "value_events", columns, n))
+    batch.chain("value_events", copy.write_hashed(cursor, "value_events", columns, n))
 
 
 def write_cost_entries(
@@ -101,7 +101,7 @@ def append_linked(
     for digest, (a, b) in zip(hashes, itertools.pairwise(bounds), strict=True):
         if a != b:
             digest.update(body.data[a:b])
-    batch.hashed.append(copy.put_digests(heads, head_starts, hashes))
+    batch.chain("cost_entries", copy.put_digests(heads, head_starts, hashes))
     copy.write_encoded(cursor, "cost_entries", entries, heads)
     if len(entry):
         copy.write_encoded(cursor, "consumption_links", links, body)
@@ -123,7 +123,7 @@ def write_allowances(cursor: Cursor, batch: Batch, records: Records, costed: Cos
         copy.dates("posting_date", day[releases.move]),
         *place_in_batch(batch, n),
     ]
-    batch.hashed.append(copy.write_hashed(cursor, "allowance_entries", columns, n))
+    batch.chain("allowance_entries", copy.write_hashed(cursor, "allowance_entries", columns, n))
 
 
 def _link_columns(batch: Batch, records: Records, costed: Costed, sources: LayerSources) -> list[copy.Column]:

@@ -99,7 +99,7 @@ def write_entries(
     bounds = line_starts[np.searchsorted(entry, np.arange(n + 1))].tolist()
     for digest, (a, b) in zip(hashes, itertools.pairwise(bounds), strict=True):
         digest.update(body.data[a:b])
-    batch.hashed.append(copy.put_digests(heads, head_starts, hashes))
+    batch.chain("journal_entries", copy.put_digests(heads, head_starts, hashes))
     copy.write_encoded(cursor, "journal_entries", entry_columns, heads)
     copy.write_encoded(cursor, "journal_lines", line_columns, body)
     batch.turnovers.append(
@@ -143,4 +143,4 @@ def write_documents(cursor: Cursor, batch: Batch, rows: list[DocumentRow]) -> No
         ),
         *place_in_batch(batch, n),
     ]
-    batch.hashed.append(copy.write_hashed(cursor, "ledger_documents", columns, n))
+    batch.chain("ledger_documents", copy.write_hashed(cursor, "ledger_documents", columns, n))

@@ -405,7 +405,7 @@ def write_allowances(cursor: Cursor, batch: Batch, pools: Pools, changes: Allowa
         copy.dates("posting_date", changes.day),
         *place_in_batch(batch, n),
     ]
-    batch.hashed.append(copy.write_hashed(cursor, "allowance_entries", columns, n))
+    batch.chain("allowance_entries", copy.write_hashed(cursor, "allowance_entries", columns, n))
 
 
 def write_journal(cursor: Cursor, batch: Batch, entries: JournalEntries, lines: JournalLines) -> None:

@@ -97,7 +97,7 @@ def write_old_batch(cursor: psycopg.Cursor, batch: Batch) -> None:
         return copy.texts(name, [value])
 
     def hashed(table: str, *columns: copy.Column) -> None:
-        batch.hashed.append(copy.write_hashed(cursor, table, [*columns, *place_in_batch(batch, 1)], 1))
+        batch.chain(table, copy.write_hashed(cursor, table, [*columns, *place_in_batch(batch, 1)], 1))
 
     hashed(
         "movements", owner, recorded, known("movement_id", 11), whole("kind", 1, 2), whole("item_id", 1, 4),
@@ -122,7 +122,9 @@ def write_old_batch(cursor: psycopg.Cursor, batch: Batch) -> None:
         "INSERT INTO consumption_links VALUES (%s, %s, 1, 1, 1, 1, %s, 1, 1)", [company_id, UUID(int=11), ID]
     )
     write_old_entry(cursor, batch, owner, known)
-    head = hashlib.sha256(batch.previous + b"".join(digests.tobytes() for digests in batch.hashed)).digest()
+    head = hashlib.sha256(
+        batch.previous + b"".join(digests.tobytes() for digests in batch.hashed.values())
+    ).digest()
     cursor.execute(
         "INSERT INTO batches (company_id, lane, batch_no, recorded_at, worker, observed, moved, previous, head)"
         " VALUES (%s, 5, 1, to_timestamp(%s), 'before', 0, 1, %s, %s)",
@@ -158,7 +160,7 @@ def write_old_entry(cursor: psycopg.Cursor, batch: Batch, owner: copy.Column, kn
     found = copy.hashes(entries, heads, starts)
     for a, b in itertools.pairwise(bounds.tolist()):
         found[0].update(body.data[a:b])
-    batch.hashed.append(copy.put_digests(heads, starts, found))
+    batch.chain("journal_entries", copy.put_digests(heads, starts, found))
     copy.write_encoded(cursor, "journal_entries", entries, heads)
     copy.write_encoded(cursor, "journal_lines", lines, body)
 

@@ -60,16 +60,18 @@ def write_old_batch(connection: psycopg.Connection, company_id: int) -> None:
             copy.constant("gateway_id", 0, 4, 1), copy.raw("epoch", np.zeros((1, 16), np.uint8)),
             copy.constant("seq", 1, 8, 1), *place_in_batch(batch, 1),
         ]  # fmt: skip
-        batch.hashed.append(copy.write_hashed(cursor, "movements", columns, 1))
+        batch.chain("movements", copy.write_hashed(cursor, "movements", columns, 1))
         columns = [
             copy.constant("company_id", company_id, 4, 1), moved, copy.constant("step", 1, 2, 1),
             copy.constant("pool_id", 11, 8, 1), copy.constant("qty", 5, 8, 1), copy.constant("value", 0, 8, 1),
             copy.constant("posted", 0, 8, 1), copy.raw("corrects", np.zeros((1, 16), np.uint8), absent),
             copy.dates("posting_date", one * 20_000), *place_in_batch(batch, 1),
         ]  # fmt: skip
-        batch.hashed.append(copy.write_hashed(cursor, "cost_entries", columns, 1))
+        batch.chain("cost_entries", copy.write_hashed(cursor, "cost_entries", columns, 1))
         # The link of before covered the rows only, not the batch's own.
-        head = hashlib.sha256(batch.previous + b"".join(digests.tobytes() for digests in batch.hashed)).digest()
+        head = hashlib.sha256(
+            batch.previous + b"".join(digests.tobytes() for digests in batch.hashed.values())
+        ).digest()
         cursor.execute(
             "INSERT INTO batches (company_id, lane, batch_no, recorded_at, worker, observed, moved, previous, head)"
             " VALUES (%s, 5, 1, to_timestamp(%s), 'before', 0, 0, %s, %s)",

@@ -23,8 +23,9 @@ from functools import partial
 
 import psycopg
 
+from cloud.domain.batch import HASHED
 from cloud.flows.verify.append_only import APPEND_ONLY, check_append_only
-from cloud.flows.verify.chains import HASHED, check_chains
+from cloud.flows.verify.chains import check_chains
 from cloud.flows.verify.check import PROMISES, Check
 from cloud.flows.verify.derived import check_derived
 from cloud.flows.verify.ledger import check_ledger

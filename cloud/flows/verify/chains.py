@@ -17,17 +17,12 @@ from uuid import UUID
 
 import psycopg
 
+from cloud.domain.batch import HASHED
 from cloud.flows.verify.check import Check
 from cloud.store.copy import PG_EPOCH_US
 from cloud.store.sql import statement
 
 LAYOUTS = (1, 2, 3)  # the last is what batches are hashed with today
-
-# In the order in which a batch's link takes them.
-HASHED = (
-    "movements", "value_events", "cost_entries", "allowance_entries", "ledger_documents", "journal_entries",
-    "observations",
-)  # fmt: skip
 
 # In `links`: the batch itself comes before its rows, the lane's head behind its last batch.
 _BATCH, _HEAD = 0, 9
