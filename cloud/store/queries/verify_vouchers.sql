@@ -12,6 +12,6 @@ SELECT format('voucher %%s %%s of period %%s, company %%s (%%s.%%s)', word, numb
 
 -- first_without --
 -- Promise 3: the first entry without a number, of those recorded before the newest one that has.
-SELECT format('entry %%s.%%s of period %%s, company %%s has no number', source_id, step, period_id, company_id)
+SELECT format('entry %%s.%%s of period %%s, company %%s has no number', e.source_id, e.step, e.period_id, e.company_id)
   FROM journal_entries e LEFT JOIN voucher_numbers v USING (company_id, source_id, step)
  WHERE v.number IS NULL ORDER BY e.xid, e.lane, e.batch_no, e.row_no LIMIT 1

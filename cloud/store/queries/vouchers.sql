@@ -31,19 +31,20 @@ SELECT e.xid::text, e.lane, e.batch_no, e.row_no, e.source_id, e.step, e.origin,
 
 -- check --
 -- Promise 3: numbers of each period and word that are not 1, 2, 3 … in recorded order, that stand for no entry or one
--- of another period, or under the wrong word; and entries without a number that are behind their mark or in a period
+-- of another period, are not its only one, or under the wrong word; and entries without a number that are behind their mark or in a period
 -- that is locked. Numbers of before a company used three words keep the one word.
 SELECT (SELECT count(*) FROM (
             SELECT v.number, e.xid IS NOT NULL AS is_there,
                    row_number() OVER (PARTITION BY v.company_id, v.period_id, v.word
                                       ORDER BY e.xid, e.lane, e.batch_no, e.row_no, e.source_id, e.step) AS place,
+                   count(*) OVER (PARTITION BY v.company_id, v.source_id, v.step) = 1 AS is_only,
                    v.word = '记' OR v.word = coalesce(
                        (SELECT CASE WHEN bool_or(l.amount < 0) THEN '付' WHEN bool_or(l.amount > 0) THEN '收' END
                           FROM journal_lines l JOIN cash_accounts c USING (company_id, account_id)
                          WHERE v.word <> '记' AND l.company_id = v.company_id AND l.source_id = v.source_id
                            AND l.step = v.step), '转') AS is_worded
               FROM voucher_numbers v LEFT JOIN journal_entries e USING (company_id, source_id, step, period_id)) n
-         WHERE number <> place OR NOT is_there OR NOT is_worded)
+         WHERE number <> place OR NOT is_there OR NOT is_only OR NOT is_worded)
      + (SELECT count(*) FROM journal_entries e
           LEFT JOIN voucher_numbers v USING (company_id, source_id, step)
          WHERE v.number IS NULL
