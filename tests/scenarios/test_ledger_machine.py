@@ -12,6 +12,7 @@ from datetime import date, timedelta
 from typing import Any
 
 import psycopg
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -244,6 +245,8 @@ class LedgerMachine(RuleBasedStateMachine):
                 assert self.locked.setdefault(period, now) == now
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_every_promise_holds_after_every_step(new_warehouse: Callable[[], Warehouse]) -> None:
     machine = type("Machine", (LedgerMachine,), {"make": staticmethod(new_warehouse)})
     run_state_machine_as_test(

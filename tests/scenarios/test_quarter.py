@@ -9,6 +9,7 @@ import uuid
 from dataclasses import dataclass, field
 
 import numpy as np
+import pytest
 
 from cloud.domain.costing.allocation import Basis
 from cloud.domain.movement import MICRO, NONE, Kind, MovementColumns
@@ -160,6 +161,8 @@ def _begin(warehouse: Warehouse) -> Quarter:
     return Quarter(warehouse, np.random.default_rng(SEED), items)
 
 
+@pytest.mark.slow
+@pytest.mark.timeout(900)
 def test_a_quarter_of_fifty_thousand_movements_ties_at_every_commit(warehouse: Warehouse) -> None:
     quarter = _begin(warehouse)
     standards = [NewStandard(f"Q-{n:02}", 30_000_000) for n in range(2, 60, len(METHODS))]
