@@ -192,8 +192,8 @@ def _read(
         )
         for (source, step), lines in entries.items()
     ]  # fmt: skip
-    # Movements as they were told, then value events: their batches' lanes are a matter of the request's key.
-    found.entries.sort(key=lambda one: (one.row is None, one.row or 0, one.step))
+    # Movements as they are booked, then value events: in which lane either batch stands is a matter of its key.
+    found.entries.sort(key=lambda one: one.row is None)
     found.refused.sort(key=lambda one: (one.event, one.row is None, one.row or 0))
 
 
