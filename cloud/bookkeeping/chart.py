@@ -12,14 +12,10 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-import psycopg
-
+from cloud.bookkeeping.terminal import company_of, connect, is_csv, put, told
 from cloud.domain.ledger.accounts import LAST_DAY, Account, WrongChart
 from cloud.domain.ledger.chart_file import chart_csv, chart_toml, read_chart
 from cloud.flows.ledger import edit_chart
-from cloud.store.master import find_company
-
-APPLICATION = "tallygate ledger"
 
 
 def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -95,42 +91,3 @@ def _depth(account: Account, by_number: dict[str, Account]) -> int:
     while account.parent is not None:
         account, depth = by_number[account.parent], depth + 1
     return depth
-
-
-# ── What commands about charts and dimensions share ─────────────────────────────────────────────────
-
-
-def connect(dsn: str) -> psycopg.Connection:
-    """A connection whose transactions the flows begin and end."""
-    return psycopg.connect(dsn, autocommit=True, application_name=APPLICATION)
-
-
-def company_of(connection: psycopg.Connection, code: str) -> int:
-    """The company_id. Raises LookupError."""
-    company = find_company(connection, code)
-    if company is None:
-        raise LookupError(f"no company {code}")
-    return company.company_id
-
-
-def is_csv(path: Path) -> bool:
-    """Whether a file's name says CSV rather than TOML. Raises ValueError for any other."""
-    if path.suffix not in (".toml", ".csv"):
-        raise ValueError(f"expected a file .toml or .csv, got {path.name}")
-    return path.suffix == ".csv"
-
-
-def put(text: str, path: Path | None, what: str) -> None:
-    """A text on the terminal, or in a file."""
-    if path is None:
-        print(text, end="")
-        return
-    path.write_text(text, encoding="utf-8")
-    print(f"{path}: {what}")
-
-
-def told(company: str, count: int, what: str, *, is_dry: bool) -> str:
-    """What a load did."""
-    if count == 0:
-        return f"{company}: nothing differs"
-    return f"{company}: {count} {what} would change" if is_dry else f"{company}: {count} {what} changed"

@@ -16,18 +16,13 @@ import json
 import sys
 from typing import Any
 
-import psycopg
-
-from cloud.bookkeeping.vouchers import period
+from cloud.bookkeeping.terminal import connect, period
 from cloud.domain.ledger.checklist import failing
 from cloud.domain.ledger.close_report_text import checklist_text, report_text
 from cloud.flows.ledger.close_checklist import find_period, run_checklist
 from cloud.flows.ledger.close_period import CannotClose, Closed, lock, reopen, soft_close
 from cloud.imports.import_items import known_company
 from cloud.store.ledger import closing
-
-APPLICATION = "tallygate ledger"
-PLAN_EACH_TIME = "-c plan_cache_mode=force_custom_plan"
 
 
 def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -63,12 +58,8 @@ def _of_a_period(
     return parser
 
 
-def _connect(dsn: str) -> psycopg.Connection:
-    return psycopg.connect(dsn, autocommit=True, application_name=APPLICATION, options=PLAN_EACH_TIME)
-
-
 def _list(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         rows = closing.list_periods(connection, company.company_id, after=0, limit=None)
     for one in rows:
@@ -80,7 +71,7 @@ def _list(dsn: str, arguments: argparse.Namespace) -> int:
 
 
 def _checklist(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         items = run_checklist(connection, company.company_id, arguments.period)
     shown = [item.as_json() for item in items]
@@ -89,7 +80,7 @@ def _checklist(dsn: str, arguments: argparse.Namespace) -> int:
 
 
 def _close(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         closed = soft_close(
             connection, company.company_id, arguments.period,
@@ -100,7 +91,7 @@ def _close(dsn: str, arguments: argparse.Namespace) -> int:
 
 
 def _lock(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         try:
             closed = lock(
@@ -126,7 +117,7 @@ def _tell(arguments: argparse.Namespace, closed: Closed) -> None:
 
 
 def _reopen(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         changed = reopen(
             connection, company.company_id, arguments.period, by=arguments.by, reason=arguments.reason
@@ -136,7 +127,7 @@ def _reopen(dsn: str, arguments: argparse.Namespace) -> int:
 
 
 def _report(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         stored = closing.read_report(connection, company.company_id, arguments.period)
         if stored is None:

@@ -11,7 +11,7 @@ import argparse
 from datetime import date
 from pathlib import Path
 
-from cloud.bookkeeping.chart import company_of, connect, is_csv, put, told
+from cloud.bookkeeping.terminal import company_of, connect, is_csv, put, told
 from cloud.domain.ledger.accounts import FIRST_DAY, LAST_DAY
 from cloud.domain.ledger.chart_file import dimensions_csv, dimensions_toml, read_dimensions
 from cloud.domain.ledger.dimensions import DimensionValue

@@ -11,8 +11,7 @@ import hashlib
 import uuid
 from datetime import UTC, date, datetime
 
-import psycopg
-
+from cloud.bookkeeping.terminal import connect
 from cloud.cost_files.tables import table
 from cloud.domain.currency import code_of, digits_of
 from cloud.domain.decimals import micro_text, minor_text
@@ -24,7 +23,6 @@ from cloud.imports.import_items import known_company
 from cloud.store.ledger import documents as store
 from cloud.store.master import StoredCompany
 
-APPLICATION = "tallygate ledger"
 KINDS = {kind.name.lower(): kind for kind in Kind if kind.is_document}
 _PAGE = 500
 
@@ -49,7 +47,7 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _drafts(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         rows, after = [], (-(2**62), uuid.UUID(int=0))
         state = None if arguments.all else "waiting"
@@ -73,7 +71,7 @@ def _drafts(dsn: str, arguments: argparse.Namespace) -> int:
 
 def _documents(dsn: str, arguments: argparse.Namespace) -> int:
     kinds = [int(KINDS[arguments.kind])] if arguments.kind else [int(kind) for kind in KINDS.values()]
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         rows, after = [], (datetime(1, 1, 1, tzinfo=UTC), uuid.UUID(int=0))
         while page := store.documents(connection, company.company_id, kinds, after, _PAGE, arguments.id):
@@ -110,7 +108,7 @@ def _reverse(dsn: str, arguments: argparse.Namespace) -> int:
     told = f"reverse {arguments.document} {arguments.on} {arguments.reason}".encode()
     # One reversal of a document at most, so the document is the key: a second try finds the first.
     request = Request(f"reverse/{arguments.document}", hashlib.sha256(told).digest(), getpass.getuser())
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         answered = reverse_document(
             connection, company.company_id, arguments.document, request, posting_day=arguments.on,
@@ -124,10 +122,6 @@ def _reverse(dsn: str, arguments: argparse.Namespace) -> int:
 def _money(company: StoredCompany, amount: int, currency: int) -> tuple[str, str]:
     digits = digits_of(currency) if currency else company.settings.minor_digits
     return minor_text(amount, digits), code_of(currency) if currency else company.settings.currency
-
-
-def _connect(dsn: str) -> psycopg.Connection:
-    return psycopg.connect(dsn, autocommit=True, application_name=APPLICATION)
 
 
 def _day(text: str) -> date:

@@ -8,9 +8,9 @@ import argparse
 import sys
 from pathlib import Path
 
-from cloud.bookkeeping.chart import connect
 from cloud.bookkeeping.movement_file import named_movements, read_file, value_events
 from cloud.bookkeeping.rules import rule_line
+from cloud.bookkeeping.terminal import company_of, connect
 from cloud.domain.currency import code_of, digits_of
 from cloud.domain.decimals import minor_text
 from cloud.domain.movement import Kind, Tag
@@ -18,7 +18,6 @@ from cloud.flows.ledger.dry_run import DryEntry, Rehearsal, dry_run
 from cloud.flows.name_movements import resolve
 from cloud.store.batches import load_company
 from cloud.store.ledger.rules import EntryLine
-from cloud.store.master import find_company
 
 REFUSED = 1
 
@@ -36,10 +35,7 @@ def _dry_run(dsn: str, arguments: argparse.Namespace) -> int:
     file = read_file(text)
     named = named_movements(file)
     with connect(dsn) as connection, connection.transaction(force_rollback=True), connection.cursor() as cursor:
-        found = find_company(connection, arguments.company)
-        if found is None:
-            raise LookupError(f"no company {arguments.company}")
-        company = load_company(cursor, found.company_id)
+        company = load_company(cursor, company_of(connection, arguments.company))
         rows = resolve(connection, company.company_id, named, company.currency, company.time_zone)
         events = value_events(file, company.company_id)
         rehearsal = dry_run(connection, company.company_id, rows, value_events=events)

@@ -6,8 +6,7 @@ tallygate ledger open-items COMPANY [--account 220201] [--as-of 2026-10-31]
 import argparse
 from datetime import date
 
-import psycopg
-
+from cloud.bookkeeping.terminal import connect
 from cloud.cost_files.tables import table
 from cloud.domain.decimals import micro_text, minor_text
 from cloud.domain.movement import Kind
@@ -15,7 +14,6 @@ from cloud.flows.ledger.open_items import every_open, today_in
 from cloud.imports.import_items import known_company
 from cloud.store.ledger.open_items import ItemRow, LayerRow
 
-APPLICATION = "tallygate ledger"
 _HEADS = ("account", "opened", "days", "amount", "in", "of it", "what", "quantity", "value", "source")
 
 
@@ -30,7 +28,7 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 def _show(dsn: str, arguments: argparse.Namespace) -> int:
     with (
-        psycopg.connect(dsn, autocommit=True, application_name=APPLICATION) as connection,
+        connect(dsn) as connection,
         connection.transaction(),
     ):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

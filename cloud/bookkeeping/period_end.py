@@ -8,15 +8,11 @@ tallygate ledger spread COMPANY --period 2026-10          the material cost vari
 import argparse
 import getpass
 
-import psycopg
-
-from cloud.bookkeeping.vouchers import period
+from cloud.bookkeeping.terminal import connect, period
 from cloud.domain.decimals import minor_text
 from cloud.flows.ledger.carry_forward import carry_forward, carry_month
 from cloud.flows.ledger.spread_variance import spread_variance
 from cloud.imports.import_items import known_company
-
-APPLICATION = "tallygate ledger"
 
 
 def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -34,7 +30,7 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _carry(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         if arguments.year is not None:
             done = carry_forward(connection, company.company_id, arguments.year, getpass.getuser())
@@ -49,7 +45,7 @@ def _carry(dsn: str, arguments: argparse.Namespace) -> int:
 
 
 def _spread(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         done = spread_variance(connection, company.company_id, arguments.period, getpass.getuser())
     digits = company.settings.minor_digits
@@ -67,7 +63,3 @@ def _year(text: str) -> int:
     if not (text.isdecimal() and len(text) == 4 and text > "0999"):
         raise argparse.ArgumentTypeError(f"expected a year such as 2026, got {text!r}")
     return int(text)
-
-
-def _connect(dsn: str) -> psycopg.Connection:
-    return psycopg.connect(dsn, autocommit=True, application_name=APPLICATION)

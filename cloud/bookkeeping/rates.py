@@ -11,8 +11,7 @@ import getpass
 from datetime import date
 from pathlib import Path
 
-import psycopg
-
+from cloud.bookkeeping.terminal import connect
 from cloud.domain.currency import RATE_DIGITS, code_of, number_of
 from cloud.domain.decimals import minor_text
 from cloud.flows.ledger.rates import rate_on
@@ -20,8 +19,6 @@ from cloud.imports.import_items import known_company
 from cloud.imports.import_rates import import_rates
 from cloud.store.ledger import rates as store
 from cloud.store.ledger.rates import Rate
-
-APPLICATION = "tallygate ledger"
 
 
 def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -54,7 +51,7 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 
 
 def _load(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         done = import_rates(
             connection, arguments.file, arguments.company, arguments.source, getpass.getuser(),
             inverted=arguments.inverse, encoding=arguments.encoding,
@@ -66,7 +63,7 @@ def _load(dsn: str, arguments: argparse.Namespace) -> int:
 def _show(dsn: str, arguments: argparse.Namespace) -> int:
     if arguments.on is not None and arguments.currency is None:
         raise ValueError("--on asks for the rate of one currency: name it by --currency")
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         if arguments.on is not None:
             rates = [rate_on(connection, company.company_id, arguments.currency, arguments.on, arguments.source)]
@@ -81,7 +78,7 @@ def _show(dsn: str, arguments: argparse.Namespace) -> int:
 
 
 def _source(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company_id = known_company(connection, arguments.company).company_id
         if arguments.name is not None:
             store.set_own_source(connection, company_id, arguments.name)
@@ -95,10 +92,6 @@ def _line(rate: Rate, base: str) -> str:
         f"{rate.day}  1 {code_of(rate.currency)} = {told} {base}  {rate.source or '-'}"
         f"  recorded {rate.recorded_at:%Y-%m-%d %H:%M:%S%z} by {rate.recorded_by}"
     )
-
-
-def _connect(dsn: str) -> psycopg.Connection:
-    return psycopg.connect(dsn, autocommit=True, application_name=APPLICATION)
 
 
 def _currency(text: str) -> int:

@@ -2,35 +2,25 @@
 
 import argparse
 import getpass
-import re
 
-import psycopg
-
+from cloud.bookkeeping.terminal import connect, period
 from cloud.domain.currency import RATE_DIGITS, code_of, digits_of
 from cloud.domain.decimals import minor_text
 from cloud.flows.ledger.revalue_currencies import RevaluedLine, compare, revalue
 from cloud.imports.import_items import known_company
-
-APPLICATION = "tallygate ledger"
 
 
 def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
     """`revalue`."""
     command = verbs.add_parser("revalue", help="revalue monetary balances in other currencies at a period's end")
     command.add_argument("company", help="the company's code")
-    command.add_argument("--period", required=True, type=_period, help="such as 2026-10")
+    command.add_argument("--period", required=True, type=period, help="such as 2026-10")
     command.add_argument("--dry-run", action="store_true", help="show what would be posted")
     command.set_defaults(work=_revalue)
 
 
-def _period(text: str) -> int:
-    if not (found := re.fullmatch(r"(\d{4})-?(0[1-9]|1[0-2])", text)):
-        raise argparse.ArgumentTypeError(f"expected a period such as 2026-10, got {text!r}")
-    return int(found[1] + found[2])
-
-
 def _revalue(dsn: str, arguments: argparse.Namespace) -> int:
-    with psycopg.connect(dsn, autocommit=True, application_name=APPLICATION) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         if arguments.dry_run:
             lines = compare(connection, company.company_id, arguments.period)

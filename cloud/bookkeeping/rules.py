@@ -16,7 +16,7 @@ import argparse
 import getpass
 from pathlib import Path
 
-from cloud.bookkeeping.chart import company_of, connect, is_csv, put
+from cloud.bookkeeping.terminal import company_of, connect, is_csv, put
 from cloud.domain.ledger.rules import RULE_FIELDS, specificity
 from cloud.domain.movement import Kind
 from cloud.flows.ledger.check_coverage import check_coverage

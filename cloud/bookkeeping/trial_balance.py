@@ -7,16 +7,13 @@ import argparse
 import sys
 from collections.abc import Callable
 
-import psycopg
-
-from cloud.bookkeeping.vouchers import period
+from cloud.bookkeeping.terminal import connect, period
 from cloud.cost_files.tables import table
 from cloud.domain.decimals import minor_text
 from cloud.domain.ledger.trial_balance import Row
 from cloud.flows.ledger.trial_balance import TrialBalance, read_trial_balance
 from cloud.imports.import_items import known_company
 
-APPLICATION = "tallygate ledger"
 _AMOUNTS = ("opening", "debit", "credit", "closing")
 
 
@@ -38,7 +35,7 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
 def _show(dsn: str, arguments: argparse.Namespace) -> int:
     """0 where the books balance and tie, 1 where they do not."""
     with (
-        psycopg.connect(dsn, autocommit=True, application_name=APPLICATION) as connection,
+        connect(dsn) as connection,
         connection.transaction(),
     ):
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")

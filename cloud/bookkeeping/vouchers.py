@@ -5,11 +5,9 @@ tallygate ledger vouchers COMPANY --period 2026-10      the period's entries in 
 """
 
 import argparse
-import re
 from collections.abc import Iterator
 
-import psycopg
-
+from cloud.bookkeeping.terminal import connect, period
 from cloud.domain.decimals import minor_text
 from cloud.domain.movement import Kind
 from cloud.flows.ledger.number_vouchers import number_vouchers
@@ -17,7 +15,6 @@ from cloud.imports.import_items import known_company
 from cloud.store.feeds import EntryRow, LineRow, read_lines
 from cloud.store.ledger.vouchers import Number, in_order, unnumbered
 
-APPLICATION = "tallygate ledger"
 PAGE_ROWS = 500
 
 
@@ -33,15 +30,8 @@ def add_commands(verbs: "argparse._SubParsersAction[argparse.ArgumentParser]") -
     listed.set_defaults(work=_list)
 
 
-def period(text: str) -> int:
-    """A period as people write it, 2026-10 or 202610. Raises argparse.ArgumentTypeError."""
-    if not (found := re.fullmatch(r"(\d{4})-?(0[1-9]|1[0-2])", text)):
-        raise argparse.ArgumentTypeError(f"expected a period such as 2026-10, got {text!r}")
-    return int(found[1] + found[2])
-
-
 def _number(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection:
+    with connect(dsn) as connection:
         company = known_company(connection, arguments.company)
         given = number_vouchers(connection, company.company_id, arguments.period)
         print(f"{arguments.company}: {given} entries are numbered")
@@ -51,7 +41,7 @@ def _number(dsn: str, arguments: argparse.Namespace) -> int:
 
 
 def _list(dsn: str, arguments: argparse.Namespace) -> int:
-    with _connect(dsn) as connection, connection.transaction():
+    with connect(dsn) as connection, connection.transaction():
         connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
         company = known_company(connection, arguments.company)
         after = Number("", 0)
@@ -72,7 +62,3 @@ def _told(row: EntryRow, lines: list[LineRow], digits: int) -> Iterator[str]:
     for line in lines:
         side = ("Dr", "Cr")[line.amount < 0]
         yield f"    {side} {line.number} {line.name_zh}  {minor_text(abs(line.amount), digits)}"
-
-
-def _connect(dsn: str) -> psycopg.Connection:
-    return psycopg.connect(dsn, autocommit=True, application_name=APPLICATION)

@@ -101,7 +101,9 @@ def test_what_cannot_be_loaded_is_told_with_file_and_row_and_changes_nothing(
     assert refused(capsys, "chart", "load", "demo", str(tmp_path / "chart.xls")) == [
         "tallygate ledger: expected a file .toml or .csv, got chart.xls"
     ]
-    assert refused(capsys, "chart", "show", "nobody") == ["tallygate ledger: no company nobody"]
+    assert refused(capsys, "chart", "show", "nobody") == [
+        "tallygate ledger: no company has the code 'nobody'; `tallygate company apply` makes one"
+    ]
 
 
 def test_a_chart_is_shown_as_of_a_day_with_sub_accounts_below_their_headers(
