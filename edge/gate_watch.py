@@ -10,11 +10,12 @@ by kill -9; when the gateway is stopped politely, `finish` decides what was read
 import asyncio
 import logging
 import time
+from collections import Counter
 from collections.abc import Callable, Iterable
 from typing import NoReturn
 
 from edge.devices.portal import AWAY_GRACE_S, Portal
-from edge.readings import Passage, TagRead
+from edge.readings import Passage, Sighting, TagRead
 from edge.recognition.gate import US, GateSettings
 from edge.recognition.gate_recognition import GateRecognition
 from protocols.wire.readings import MAX_TAGS, SCHEMA, GateReadings, TagSeen
@@ -43,7 +44,7 @@ class GateWatch:
         self._summary = ReadingsSummary(settings.name)
         self._hand_over = hand_over
         self._publish = publish
-        self._taken: list[TagRead] = []  # from the portal, not recognised yet
+        self._taken: list[Sighting] = []  # from the portal, not recognised yet
         self._monotonic = monotonic
         self._looked_s = monotonic()
         self._away_s = 0.0  # how long the reader has been away
@@ -51,8 +52,12 @@ class GateWatch:
 
     @property
     def counters(self) -> dict[str, int]:
-        """The counters of portal and recognition that are not zero, with the portal's name before them."""
-        counters = {**self.portal.counters, **self.recognition.counters, "shed": self._shed}
+        """The counters of portal and recognition that are not zero, with the portal's name before them.
+
+        What both count under one name (reads shed, for one) is added up: no read is counted by both.
+        """
+        counters = Counter(self.portal.counters)
+        counters.update(self.recognition.counters)
         return {f"{self.portal.settings.name}.{name}": count for name, count in counters.items() if count}
 
     @property
@@ -79,7 +84,8 @@ class GateWatch:
         self._hand_over(self.recognition.flush())
 
     def _recognise(self, most: int) -> None:
-        reads, self._taken = self._taken[:most], self._taken[most:]
+        sightings, self._taken = self._taken[:most], self._taken[most:]
+        reads = [one for one in sightings if isinstance(one, TagRead)]
         self._summary.add(reads)
         self._hand_over(self.recognition.feed(reads))
 

@@ -1,7 +1,8 @@
 """An RFID portal: sllurp 3.0.5 behind an adapter that outlives its faults.
 
-In: the address and settings of an LLRP reader. Out: TagReads (`reads`), whether the reader is there, and
-counters. `run` connects, watches and connects again until it is cancelled.
+In: the address and settings of an LLRP reader. Out: TagReads and, where photo-eyes are wired to the reader's
+inputs, EyeChanges (`reads`), whether the reader is there, and counters. `run` connects, watches and connects
+again until it is cancelled.
 
 What sllurp gives us is its socket thread, its decoding and its state machine (`handleMessage`), one fresh
 client for every connection. What we do not leave to it, and why:
@@ -16,10 +17,14 @@ client for every connection. What we do not leave to it, and why:
 * **Connecting again.** It would wait 60 s each time. See stay_connected.py.
 * **The queue.** Callbacks run in its thread. Here the thread decodes a report, puts its reads into a
   bounded queue and wakes the loop once per report; it never waits for us. When the queue is full the
-  oldest reads are shed and counted: newer ones say more about where a tag is going.
+  oldest reads are shed and counted: newer ones say more about where a tag is going. Changes of photo-eyes
+  stand between the reads as the reader told them and are not shed for reads.
+* **Asking how the inputs stand.** It writes GET_READER_CONFIG with two fields exchanged, which only a
+  request for everything survives, and asks before it switches the inputs on. Here they are asked for when
+  the inventory runs and changes are being told already, so that none falls between question and events.
 
 Times are the reader's, put right by reader_clock.py; what is wrong with single reads is sorted out in
-tag_reports.py.
+tag_reports.py, what the inputs mean in photo_eyes.py.
 """
 
 import asyncio
@@ -30,6 +35,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -37,11 +43,12 @@ from sllurp.llrp import LLRPClient, LLRPMessage, LLRPReaderClient, LLRPReaderCon
 from sllurp.llrp_errors import LLRPError, ReaderConfigurationError
 from sllurp.llrp_proto import Param_struct
 
+from edge.devices.photo_eyes import PhotoEye, PhotoEyes
 from edge.devices.reader_clock import Arrival, ReaderClock
 from edge.devices.stay_connected import BackOff, DeviceLost, stay_connected
 from edge.devices.tag_reports import EpcData, TagReports
-from edge.readings import TagRead
-from protocols.llrp import PORT, FrameSplitter
+from edge.readings import EyeChange, Sighting, TagRead
+from protocols.llrp import PORT, FrameSplitter, MessageType, message
 
 log = logging.getLogger(__name__)
 
@@ -54,6 +61,12 @@ SILENCE: Final = 2.5
 # While the reader is away, time at the gate stands still for so long: reads that it still holds, or sees
 # in the next seconds, belong to visits that began before it went. Longer than three tries (1, 2 and 4 s).
 AWAY_GRACE_S: Final = 10.0
+# Changes of photo-eyes that wait for us at most: an eye that flickers ten times a second is heard for as
+# long as the queue of reads lasts, and one with a loose wire costs a megabyte.
+QUEUE_EYE_CHANGES: Final = 10_000
+# The message id of our own question; sllurp counts its messages from 1, and in years does not get there.
+EYES_QUESTION_ID: Final = 0xFFFF_FFFF
+GPI_PORT_CURRENT_STATE: Final = 9  # RequestedData of GET_READER_CONFIG (LLRP 1.0.1, section 16.1.21)
 
 # What sllurp's decoders raise on bytes that are not what they should be; none of it is caught in there.
 _UNREADABLE: Final = (
@@ -86,12 +99,12 @@ class UnreadableMessage(ValueError):
         self.is_unknown = is_unknown
 
 
-def decode(message: bytes) -> LLRPMessage:
+def decode(whole: bytes) -> LLRPMessage:
     """One whole message of a reader, decoded by sllurp. Raises UnreadableMessage, and nothing else."""
     try:
-        decoded = LLRPMessage(msgbytes=message)
+        decoded = LLRPMessage(msgbytes=whole)
     except _UNREADABLE as error:
-        where = f"{message[:64].hex()} ({len(message)} bytes)"
+        where = f"{whole[:64].hex()} ({len(whole)} bytes)"
         raise UnreadableMessage(f"{error!r} in {where}", "Cannot find decoder" in str(error)) from error
     return decoded
 
@@ -112,6 +125,7 @@ class PortalSettings:
     tags_per_report  1: every sighting is reported on its own. More saves messages, but the reader then
                      sums up sightings of a tag, and its way through the gate is lost between them
     impinj           ask an Impinj reader for phase and for RSSI in 0.01 dB; others refuse
+    eyes             photo-eyes on the reader's inputs; changes of other inputs are left out
     """
 
     name: str
@@ -126,8 +140,12 @@ class PortalSettings:
     mode: int | None = None
     tags_per_report: int = 1
     impinj: bool = False
+    eyes: tuple[PhotoEye, ...] = ()
 
     def __post_init__(self) -> None:
+        if len({eye.port for eye in self.eyes}) < len(self.eyes):
+            ports = sorted(eye.port for eye in self.eyes)
+            raise ValueError(f"portal {self.name}: expected an input of its own for each photo-eye, got {ports}")
         if not self.antennas or min(self.antennas) < 1:
             raise ValueError(f"portal {self.name}: expected antennas from 1 on, got {self.antennas}")
         if not 0.001 <= self.keepalive_s <= 3600 or self.queue_reads < 1:
@@ -143,38 +161,66 @@ class PortalSettings:
 
 
 class ReadQueue:
-    """Reads on their way from sllurp's thread to the loop: bounded, the oldest shed first."""
+    """Reads and eye changes on their way from sllurp's thread to the loop: bounded, the oldest shed first.
 
-    def __init__(self, most: int) -> None:
+    Reads are shed for newer reads, eye changes for newer eye changes only: one change says more than all
+    reads that a full queue lost. Both come out in the order in which they went in.
+    """
+
+    def __init__(self, most: int, most_eye_changes: int = QUEUE_EYE_CHANGES) -> None:
         self._most = most
+        self._most_eye_changes = most_eye_changes
         self._waiting: deque[TagRead] = deque(maxlen=most)
+        self._eye_changes: deque[tuple[int, EyeChange]] = deque()  # and how many reads came before, ever
+        self._reads = 0  # that ever came
         self._time_us: int | None = None
         # Held for the length of one report only, on either side; the thread waits for nothing else of ours.
         self._lock = threading.Lock()
         self.shed = 0
+        self.shed_eye_changes = 0
 
     def put(self, reads: list[TagRead]) -> None:
         """Add reads at the end; the oldest make room where there is none."""
         with self._lock:
             self.shed += max(0, len(self._waiting) + len(reads) - self._most)
             self._waiting.extend(reads)
+            self._reads += len(reads)
             self._time_us = None
 
-    def take(self) -> list[TagRead]:
+    def put_eye_change(self, change: EyeChange) -> None:
+        """Add a change behind all reads that are there."""
+        with self._lock:
+            if len(self._eye_changes) >= self._most_eye_changes:
+                self._eye_changes.popleft()
+                self.shed_eye_changes += 1
+            self._eye_changes.append((self._reads, change))
+            self._time_us = None
+
+    def take(self) -> list[Sighting]:
         """All that wait, oldest first."""
         with self._lock:
-            taken, self._waiting = self._waiting, deque(maxlen=self._most)
-        return list(taken)
+            reads, self._waiting = self._waiting, deque(maxlen=self._most)
+            changes, self._eye_changes = self._eye_changes, deque()
+            before = self._reads - len(reads)
+        if not changes:
+            return list(reads)
+        taken: list[Sighting] = []
+        for place, change in changes:
+            while before < place:
+                taken.append(reads.popleft())
+                before += 1
+            taken.append(change)
+        return [*taken, *reads]
 
     def put_time(self, time_us: int) -> None:
-        """Between the reads before and after it: the time at the gate, while it is not older than a read."""
+        """Between what came before and after it: the time at the gate, while it is not older than a read."""
         with self._lock:
             self._time_us = time_us
 
     def take_time(self) -> tuple[bool, int | None]:
-        """Whether no reads wait, and then the time that was put after the last of them, once."""
+        """Whether nothing waits, and then the time that was put after the last of it, once."""
         with self._lock:
-            if self._waiting:
+            if self._waiting or self._eye_changes:
                 return False, None
             time_us, self._time_us = self._time_us, None
             return True, time_us
@@ -191,7 +237,7 @@ class _Counts:
 
 
 class Portal:
-    """One reader, from its address to TagReads."""
+    """One reader, from its address to TagReads and EyeChanges."""
 
     def __init__(
         self,
@@ -208,6 +254,7 @@ class Portal:
         self.queue = ReadQueue(settings.queue_reads)
         self.clock = ReaderClock()
         self.reports = TagReports(f"portal {settings.name}", settings.antennas, self.clock)
+        self.eyes = PhotoEyes(f"portal {settings.name}", settings.eyes, self.clock)
         self.counts = _Counts()
         self._on_change = on_change
         self._back_off = back_off
@@ -234,6 +281,7 @@ class Portal:
             "reports": self.counts.reports,
             "reads": self.counts.reads,
             "shed": self.queue.shed,
+            "shed_eye_changes": self.queue.shed_eye_changes,
             "malformed_messages": self.counts.malformed_messages,
             "unknown_messages": self.counts.unknown_messages,
             "without_time": self.clock.without_time,
@@ -241,6 +289,7 @@ class Portal:
             "clock_steps": self.clock.steps,
             "reconnects": self.reconnects,
             **self.reports.counts,
+            **self.eyes.counts,
         }
 
     async def run(self) -> None:
@@ -254,8 +303,9 @@ class Portal:
             monotonic=self._monotonic,
         )
 
-    async def reads(self, timeout_s: float | None = None) -> list[TagRead]:
-        """Wait until there are reads and return all that wait, oldest first; none after `timeout_s`."""
+    async def reads(self, timeout_s: float | None = None) -> list[Sighting]:
+        """Wait until there are reads or eye changes and return all that wait, oldest first; none after
+        `timeout_s`."""
         try:
             async with asyncio.timeout(timeout_s):
                 while True:
@@ -340,6 +390,7 @@ class _Connection:
         """Connect and wait until the inventory runs. Raises DeviceLost."""
         settings = self._portal.settings
         self._portal.reports.forget_named()
+        self._portal.eyes.forget_named()
         # sllurp connects blocking; the shield lets `close` wait for it when we are cancelled meanwhile.
         self._connecting = asyncio.ensure_future(asyncio.to_thread(self._client.connect, start_main_loop=False))
         try:
@@ -413,6 +464,8 @@ class _Connection:
 
     def _on_state(self, state: int) -> None:
         if state == LLRPReaderState.STATE_INVENTORYING:
+            if self._portal.settings.eyes:
+                self._client.ask_for_eyes()
             self._tell_loop(_resolve, self._up)
 
     def _on_message(self, name: str, content: Mapping[str, Any]) -> None:
@@ -421,6 +474,8 @@ class _Connection:
             self._on_report(content)
         elif name == "READER_EVENT_NOTIFICATION":
             self._on_event(content.get("ReaderEventNotificationData", {}))
+        elif name == "GET_READER_CONFIG_RESPONSE" and content["ID"] == EYES_QUESTION_ID:
+            self._on_eye_states(content)
         elif name == "ERROR_MESSAGE":
             log.warning("portal %s: the reader reports an error, %s", self._portal.settings.name, _status(content))
 
@@ -433,13 +488,29 @@ class _Connection:
             portal.queue.put(reads)
             self._tell_loop(self._arrived.set)
 
+    def _on_eye_states(self, content: Mapping[str, Any]) -> None:
+        portal = self._portal
+        if refused := _status(content):
+            log.warning(
+                "portal %s: the reader does not say how its inputs stand, %s", portal.settings.name, refused
+            )
+        for change in portal.eyes.states(content.get("GPIPortCurrentState", ()), portal.arrival()):
+            self._put_eye_change(change)
+
+    def _put_eye_change(self, change: EyeChange) -> None:
+        self._portal.queue.put_eye_change(change)
+        self._tell_loop(self._arrived.set)
+
     def _on_event(self, event: Mapping[str, Any]) -> None:
         portal = self._portal
-        if attempt := event.get("ConnectionAttemptEvent"):
+        stamp_us = (event.get("UTCTimestamp") or event.get("Uptime") or {}).get("Microseconds")
+        if level := event.get("GPIEvent"):
+            if change := portal.eyes.event(level, stamp_us, portal.arrival()):
+                self._put_eye_change(change)
+        elif attempt := event.get("ConnectionAttemptEvent"):
             if attempt["Status"] == "Success":
-                stamp = event.get("UTCTimestamp") or event.get("Uptime") or {}
                 arrival = portal.arrival()
-                portal.clock.connected(stamp.get("Microseconds"), arrival)
+                portal.clock.connected(stamp_us, arrival)
                 portal.queue.put_time(portal.clock.now_us(arrival))
             elif attempt["Status"] == "Another connection attempted":
                 log.info("portal %s: another client tried to connect to the reader", portal.settings.name)
@@ -521,6 +592,7 @@ class _Client(LLRPReaderClient):
             state_change_callback=on_state,
         )
         self._address = (settings.host, settings.port)
+        self._socket: socket.socket | None = None
         self._splitter = FrameSplitter()
         self._on_message = on_message
         self._on_unreadable = on_unreadable
@@ -534,16 +606,25 @@ class _Client(LLRPReaderClient):
         self._socket = connection
         return True
 
+    def hard_disconnect(self) -> None:
+        """Close the socket and have the thread end. sllurp's own trips when the two threads do it at once."""
+        self._stop_main_loop.set()
+        connection, self._socket = self._socket, None
+        if connection is not None:
+            with suppress(OSError):
+                connection.shutdown(socket.SHUT_RDWR)
+            connection.close()
+
     def raw_data_received(self, data: bytes) -> None:
         """What sllurp's thread calls with everything it receives."""
-        for message in self._splitter.feed(data):
-            self._take(message)
+        for whole in self._splitter.feed(data):
+            self._take(whole)
         if self._splitter.broken is not None:
             self._give_up(f"the stream cannot be followed, {self._splitter.broken}")
 
-    def _take(self, message: bytes) -> None:
+    def _take(self, whole: bytes) -> None:
         try:
-            decoded = decode(message)
+            decoded = decode(whole)
         except UnreadableMessage as unreadable:
             self._on_unreadable(unreadable)
             return
@@ -551,9 +632,16 @@ class _Client(LLRPReaderClient):
         content = decoded.msgdict[name]
         try:
             self._on_message(name, content)
-            self.llrp.handleMessage(decoded)
+            if content["ID"] != EYES_QUESTION_ID or name != "GET_READER_CONFIG_RESPONSE":
+                self.llrp.handleMessage(decoded)
         except (*_UNREADABLE, ReaderConfigurationError) as error:
             self._give_up(f"the conversation broke at {name}, {error!r} {_status(content)}".rstrip())
+
+    def ask_for_eyes(self) -> None:
+        """Have the reader say how its inputs stand."""
+        antenna, gpi_port, gpo_port = 0, 0, 0  # 0 is all of them
+        body = struct.pack("!HBHH", antenna, GPI_PORT_CURRENT_STATE, gpi_port, gpo_port)
+        self.send_data(message(MessageType.GET_READER_CONFIG, EYES_QUESTION_ID, body))
 
     def _give_up(self, reason: str) -> None:
         self._on_over(reason)
@@ -582,7 +670,8 @@ def _config(settings: PortalSettings) -> LLRPReaderConfig:
             "EnableTagSeenCount": True,
             "EnableAccessSpecID": False,
         },
-        "event_selector": {"AntennaEvent": True, "ReaderExceptionEvent": True},
+        "event_selector": {"AntennaEvent": True, "ReaderExceptionEvent": True, "GPIEvent": bool(settings.eyes)},
+        "gpi_ports_config": {eye.port: True for eye in settings.eyes},
     }
     if settings.impinj:
         config["impinj_tag_content_selector"] = {

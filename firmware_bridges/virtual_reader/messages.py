@@ -18,7 +18,7 @@ Signals on the wire are coarser than in a Sighting:
 
 import math
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import IntEnum
 from functools import lru_cache
@@ -66,6 +66,7 @@ IDENTIFICATION = 218
 KEEPALIVE_SPEC = 220
 ANTENNA_PROPERTIES = 221
 ANTENNA_CONFIGURATION = 222
+GPI_PORT_CURRENT_STATE = 225
 RF_RECEIVER = 223
 RF_TRANSMITTER = 224
 EVENTS_AND_REPORTS = 226
@@ -77,6 +78,7 @@ EPC_DATA = 241
 READER_EVENT_NOTIFICATION_SPEC = 244
 EVENT_NOTIFICATION_STATE = 245
 READER_EVENT_NOTIFICATION_DATA = 246
+GPI_EVENT = 248
 CONNECTION_ATTEMPT_EVENT = 256
 CONNECTION_CLOSE_EVENT = 257
 LLRP_STATUS = 287
@@ -99,6 +101,8 @@ IMPINJ_PHASE = 56
 IMPINJ_PEAK_RSSI = 57
 
 PHASE_STEPS = 4096  # of one turn
+GPI_EVENTS = 1  # EventType in EventNotificationState (section 16.2.6.5.1)
+GPI_LOW, GPI_HIGH, GPI_UNKNOWN = 0, 1, 2  # GPIState (section 16.2.6.10)
 AIR_PROTOCOL_C1G2 = 1
 
 # Each request and the message that answers it (section 16.1).
@@ -185,22 +189,27 @@ class GetCapabilities:
 
 @dataclass(frozen=True, slots=True)
 class GetConfig:
-    """GET_READER_CONFIG; requested 0 is everything, 1 … 11 one part; antenna 0 is all."""
+    """GET_READER_CONFIG; requested 0 is everything, 1 … 11 one part; antenna 0 and input 0 are all."""
 
     message_id: int
     requested: int
     antenna: int
+    input: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class SetConfig:
-    """SET_READER_CONFIG; None leaves a setting as it was; keepalive_ms 0 means none."""
+    """SET_READER_CONFIG; None leaves a setting as it was; keepalive_ms 0 means none.
+
+    inputs  which general purpose inputs to switch on or off
+    """
 
     message_id: int
     resets: bool
     keepalive_ms: int | None
     holds_reports: bool | None
     events: tuple[tuple[int, bool], ...]
+    inputs: tuple[tuple[int, bool], ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -344,11 +353,11 @@ def _read_get_capabilities(frame: Frame) -> Command:
 
 
 def _read_get_config(frame: Frame) -> Command:
-    (antenna, requested, _, _), rest = _fields("!HBHH", frame.body, "GET_READER_CONFIG")
+    (antenna, requested, port, _), rest = _fields("!HBHH", frame.body, "GET_READER_CONFIG")
     read_parameters(rest, "GET_READER_CONFIG")
     if requested > 11:
         raise MalformedParameter(f"GET_READER_CONFIG: expected request 0 to 11, got {requested}")
-    return GetConfig(frame.message_id, requested, antenna)
+    return GetConfig(frame.message_id, requested, antenna, port)
 
 
 def _read_set_config(frame: Frame) -> Command:
@@ -370,7 +379,18 @@ def _read_set_config(frame: Frame) -> Command:
         _only(tail, "EventsAndReports")
         holds = bool(bits & 0x80)
     events = _read_events(_one(parameters, READER_EVENT_NOTIFICATION_SPEC, what))
-    return SetConfig(frame.message_id, bool(flags & 0x80), keepalive_ms, holds, events)
+    return SetConfig(frame.message_id, bool(flags & 0x80), keepalive_ms, holds, events, _read_inputs(parameters))
+
+
+def _read_inputs(parameters: Iterable[Parameter]) -> tuple[tuple[int, bool], ...]:
+    inputs = []
+    for parameter in parameters:
+        if parameter.type == GPI_PORT_CURRENT_STATE:
+            # What a client says of the state is left alone: only the reader knows it.
+            (port, bits, _), tail = _fields("!HBB", parameter.body, "GPIPortCurrentState")
+            _only(tail, "GPIPortCurrentState")
+            inputs.append((port, bool(bits & 0x80)))
+    return tuple(inputs)
 
 
 def _read_events(spec: Parameter | None) -> tuple[tuple[int, bool], ...]:
@@ -571,6 +591,12 @@ def connection_close(message_id: int, at_us: int) -> bytes:
     return _notification(message_id, at_us, tlv(CONNECTION_CLOSE_EVENT))
 
 
+def gpi_event(message_id: int, at_us: int, port: int, is_high: bool) -> bytes:
+    """READER_EVENT_NOTIFICATION with a GPIEvent (section 16.2.7.6.2): an input changed."""
+    event = tlv(GPI_EVENT, struct.pack("!HB", port, 0x80 if is_high else 0))
+    return _notification(message_id, at_us, event)
+
+
 def keepalive(message_id: int) -> bytes:
     """KEEPALIVE."""
     return message(MessageType.KEEPALIVE, message_id)
@@ -587,12 +613,14 @@ class Device:
     """What the reader says it is.
 
     antennas      how many it has
+    inputs        how many general purpose inputs it has
     channels_khz  its channels, index 1 first
     hops          whether it hops over them (FCC, China) or sits on one (ETSI)
     reader_id     EUI-64 of the device (section 13.2.2); ours is of the locally administered range
     """
 
     antennas: int = 4
+    inputs: int = 4
     channels_khz: tuple[int, ...] = (865_700, 866_300, 866_900, 867_500)
     hops: bool = False
     firmware: str = "Tallygate virtual reader"
@@ -637,7 +665,7 @@ def _general_capabilities(device: Device) -> bytes:
         GENERAL_DEVICE_CAPABILITIES,
         head,
         tlv(RECEIVE_SENSITIVITY_ENTRY, struct.pack("!HH", 1, 0)),
-        tlv(GPIO_CAPABILITIES, struct.pack("!HH", 0, 0)),
+        tlv(GPIO_CAPABILITIES, struct.pack("!HH", device.inputs, 0)),
         *air_protocols,
     )
 
@@ -674,27 +702,40 @@ class Config:
     keepalive_ms: int = 0
     holds_reports: bool = False
     events: frozenset[int] = frozenset()
+    inputs: frozenset[int] = frozenset()  # those that are switched on
 
     def changed_by(self, command: SetConfig) -> "Config":
         """The configuration after `command`."""
         before = Config() if command.resets else self
-        events = set(before.events)
-        for event, wanted in command.events:
-            (events.add if wanted else events.discard)(event)
         return Config(
             before.keepalive_ms if command.keepalive_ms is None else command.keepalive_ms,
             before.holds_reports if command.holds_reports is None else command.holds_reports,
-            frozenset(events),
+            _switched(before.events, command.events),
+            _switched(before.inputs, command.inputs),
         )
 
+    def tells_of(self, port: int) -> bool:
+        """Whether the client is told when this input changes."""
+        return GPI_EVENTS in self.events and port in self.inputs
 
-def config(command: GetConfig, device: Device, current: Config) -> bytes:
+
+def _switched(on: frozenset[int], switches: Iterable[tuple[int, bool]]) -> frozenset[int]:
+    after = set(on)
+    for number, wanted in switches:
+        (after.add if wanted else after.discard)(number)
+    return frozenset(after)
+
+
+def config(command: GetConfig, device: Device, current: Config, inputs: Mapping[int, bool] | None = None) -> bytes:
     """GET_READER_CONFIG_RESPONSE (section 16.1.22) with all parts or the one asked for.
+
+    inputs  which general purpose inputs are high; one that is not named is low
 
     The identification, which is optional, is given only when it is asked for by itself: tshark 4.0 calls
     every one of them two bytes too long, real readers' too, and a flag that is always up warns of nothing.
     """
     antennas = range(1, device.antennas + 1) if command.antenna == 0 else (command.antenna,)
+    ports = range(1, device.inputs + 1) if command.input == 0 else (command.input,)
     trigger = 1 if current.keepalive_ms else 0
     # In the order of the standard, which is not that of the request's numbers.
     parts = {
@@ -716,13 +757,22 @@ def config(command: GetConfig, device: Device, current: Config) -> bytes:
         6: tlv(ACCESS_REPORT_SPEC, bytes((0,))),
         7: tlv(LLRP_CONFIGURATION_STATE, struct.pack("!I", 0)),
         8: tlv(KEEPALIVE_SPEC, struct.pack("!BI", trigger, current.keepalive_ms)),
-        9: b"",  # no general purpose inputs
+        9: b"".join(_input(port, current, inputs or {}) for port in ports),
         10: b"",  # no general purpose outputs
         11: tlv(EVENTS_AND_REPORTS, bytes((0x80 if current.holds_reports else 0,))),
     }
     everything = (part for number, part in parts.items() if number != 1)
     wanted = everything if command.requested == 0 else (parts[command.requested],)
     return response(MessageType.GET_READER_CONFIG_RESPONSE, command.message_id, *wanted)
+
+
+def _input(port: int, current: Config, inputs: Mapping[int, bool]) -> bytes:
+    is_on = port in current.inputs
+    level = GPI_HIGH if inputs.get(port) else GPI_LOW
+    return tlv(
+        GPI_PORT_CURRENT_STATE,
+        struct.pack("!HBB", port, 0x80 if is_on else 0, level if is_on else GPI_UNKNOWN),
+    )
 
 
 def _antenna_configuration(antenna: int) -> bytes:

@@ -1,7 +1,8 @@
-"""What is due when: sightings of a source against the reader's clock, without any I/O.
+"""What is due when: happenings of a source against the reader's clock, without any I/O.
 
-In: an iterator of sightings, the time (monotonic seconds, passed in), what was acknowledged, when the
-listener was there. Out: sightings that are due, each with the stamp that the reader's clock gives it.
+In: an iterator of sightings and, between them, changed inputs (which count as sightings here), the time
+(monotonic seconds, passed in), what was acknowledged, when the listener was there. Out: sightings that are
+due, each with the stamp that the reader's clock gives it.
 
 **The reader's clock.** Before the play it is the wall clock. The first sighting is stamped with the
 moment at which the play began; each later one keeps its distance to the first as recorded. So at pace N
@@ -19,11 +20,11 @@ some are) and by `rewind_s` of the past.
 """
 
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from firmware_bridges.virtual_reader.sighting import Sighting
+from firmware_bridges.virtual_reader.sighting import Happening
 
 # Sightings given out beyond the last acknowledged one. At 500 reads a second, a busy gate, this is 40 s;
 # for a play at a thousand times the true pace it is what keeps it from running away from its listener.
@@ -38,7 +39,7 @@ class Due:
 
     number: int
     stamp_us: int
-    seen: Sighting
+    seen: Happening
 
 
 class Play:
@@ -46,7 +47,7 @@ class Play:
 
     def __init__(
         self,
-        source: Iterable[Sighting],
+        source: Iterable[Happening],
         *,
         pace: float = 1.0,
         start_after_s: float = 0.0,
@@ -58,7 +59,7 @@ class Play:
                 "expected a pace above 0 and no negative seconds, "
                 f"got pace {pace}, start after {start_after_s} s, rewind {rewind_s} s"
             )
-        self._source: Iterator[Sighting] = iter(source)
+        self._source = iter(source)
         self._pace = pace
         self._start_after_us = round(start_after_s * pace * 1_000_000)  # on the reader's clock
         self._rewind_us = round(rewind_s * 1_000_000)
@@ -91,6 +92,11 @@ class Play:
     def is_acknowledged(self) -> bool:
         """Whether everything was given out and acknowledged."""
         return self.is_over and self._acknowledged >= self._last_given
+
+    @property
+    def to_be_given_again(self) -> Iterable[Due]:
+        """What the listener may not have digested, oldest first."""
+        return self._again
 
     @property
     def last_given(self) -> int:
@@ -156,11 +162,12 @@ class Play:
             self._run(now_s, 1.0)
         return given
 
-    def miss(self, now_s: float) -> None:
-        """With `go_on`: let pass what was due while nobody listened."""
+    def miss(self, now_s: float, note: Callable[[Happening], None] = lambda _: None) -> None:
+        """With `go_on`: let pass what was due while nobody listened, and `note` it."""
         clock_us = self._reads_us(now_s)
         while self._goes_on and self._next is not None and self._next.stamp_us <= clock_us:
             self.missed += 1
+            note(self._next.seen)
             self._last_given = self._acknowledged = self._next.number
             self._fetch()
 

@@ -9,7 +9,8 @@ As real readers do, it serves one client at a time (a second one is told so and 
 told of the attempt), keeps configuration and ROSpecs over a lost connection, stamps reports with its own
 clock, sends KEEPALIVEs only when asked to, and drops a client that leaves them unanswered. Every sighting
 is reported on its own, `N` of the ROReportSpec to a message; a message that is not full goes out at the
-next tick all the same, as if an AISpec ended there.
+next tick all the same, as if an AISpec ended there. A changed input is told between the reports of what was seen
+before and after it, to a client that switched the input and its events on.
 
 A frame that cannot be followed or read gets an error answer and a log line; it never ends the reader.
 
@@ -23,8 +24,9 @@ import logging
 import socket
 import time
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
+from itertools import groupby
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
@@ -33,6 +35,7 @@ from firmware_bridges.virtual_reader import messages
 from firmware_bridges.virtual_reader.inventory import Inventory, Outcome
 from firmware_bridges.virtual_reader.messages import Command, Config, Device, ROSpec
 from firmware_bridges.virtual_reader.play import Due, Play
+from firmware_bridges.virtual_reader.sighting import Happening, InputChange, Sighting
 from protocols.llrp import PORT, ConnectionStatus, FrameSplitter, MessageType, StatusCode, message
 
 log = logging.getLogger(__name__)
@@ -66,6 +69,8 @@ class Counters:
     sightings: int = 0
     keepalives_answered: int = 0
     not_asked_for: int = 0  # sightings of antennas that the ROSpec does not name
+    input_events: int = 0
+    input_events_not_asked_for: int = 0
     unreadable: int = 0  # client messages that were malformed or unknown
 
 
@@ -95,6 +100,7 @@ class VirtualReader:
         self.config = Config()
         self.inventory = Inventory()
         self.counters = Counters()
+        self.inputs: dict[int, bool] = {}  # which are high; one that never changed is low
         self.finished = asyncio.Event()
         self.answers_late_s = 0.0
         self._monotonic = monotonic
@@ -193,7 +199,12 @@ class VirtualReader:
         """Someone listens."""
         now_s = self.now_s()
         self.play.resume(now_s, self._wall_us())
-        self.play.miss(now_s)
+        self.play.miss(now_s, self.note_input)
+
+    def note_input(self, happening: Happening) -> None:
+        """Where it is a changed input: so it is now."""
+        if isinstance(happening, InputChange):
+            self.inputs[happening.port] = happening.is_high
 
     def note_progress(self) -> None:
         """Set `finished` once the play was read to its end."""
@@ -252,7 +263,14 @@ class VirtualReader:
         finally:
             self._session = None
             self._here.clear()
-            self.play.lose(self.now_s())
+            self._lose()
+
+    def _lose(self) -> None:
+        self.play.lose(self.now_s())
+        # The world goes back to before what will be given out again, and so do the inputs.
+        for due in reversed(list(self.play.to_be_given_again)):
+            if isinstance(due.seen, InputChange):
+                self.inputs[due.seen.port] = not due.seen.is_high
 
     def note_client(self) -> None:
         """The client has been told that it is welcome."""
@@ -398,14 +416,24 @@ class _Session:
 
     def _get_config(self, command: messages.GetConfig) -> bytes:
         device = self._owner.settings.device
-        if command.antenna > device.antennas:
-            reason = f"expected antenna 0 to {device.antennas}, got {command.antenna}"
-            return messages.refusal(
-                MessageType.GET_READER_CONFIG_RESPONSE, command.message_id, StatusCode.OUT_OF_RANGE, reason
-            )
-        return messages.config(command, device, self._owner.config)
+        for what, asked, most in (
+            ("antenna", command.antenna, device.antennas),
+            ("input", command.input, device.inputs),
+        ):
+            if asked > most:
+                reason = f"expected {what} 0 to {most}, got {asked}"
+                return messages.refusal(
+                    MessageType.GET_READER_CONFIG_RESPONSE, command.message_id, StatusCode.OUT_OF_RANGE, reason
+                )
+        return messages.config(command, device, self._owner.config, self._owner.inputs)
 
     def _set_config(self, command: messages.SetConfig) -> bytes:
+        inputs = self._owner.settings.device.inputs
+        if strange := [port for port, _ in command.inputs if not 1 <= port <= inputs]:
+            reason = f"expected inputs 1 to {inputs}, got {sorted(strange)}"
+            return messages.refusal(
+                MessageType.SET_READER_CONFIG_RESPONSE, command.message_id, StatusCode.OUT_OF_RANGE, reason
+            )
         self._owner.config = self._owner.config.changed_by(command)
         if command.resets:
             self._owner.inventory.apply(MessageType.DELETE_ROSPEC, 0)
@@ -522,7 +550,7 @@ class _Session:
         play = self._owner.play
         due = play.due(now_s, BATCH)
         if due:
-            await self._send_reports(rospec, due)
+            await self._send_due(rospec, due)
         await self._sync(len(due))
         wait_s = play.due_in_s(self._owner.now_s())
         if wait_s == 0.0:
@@ -539,24 +567,47 @@ class _Session:
             await self._send_keepalive()
         self._owner.note_progress()
 
-    async def _send_reports(self, rospec: ROSpec, due: Sequence[Due]) -> None:
+    async def _send_due(self, rospec: ROSpec, due: Sequence[Due]) -> None:
+        """Reports and events, in the order in which things happened."""
+        told: list[bytes] = []
+        for is_change, some in groupby(due, lambda one: isinstance(one.seen, InputChange)):
+            alike = list(some)
+            told += self._events(alike) if is_change else self._reports(rospec, alike)
+        if told:
+            await self.send(b"".join(told))
+
+    def _reports(self, rospec: ROSpec, due: Iterable[Due]) -> list[bytes]:
         writer = messages.TagReportWriter(rospec.rospec_id, rospec.content)
-        tags = [
-            writer.write(one.seen, one.stamp_us)
-            for one in due
-            if not rospec.antennas or one.seen.antenna in rospec.antennas
-        ]
+        counters = self._owner.counters
+        tags = []
+        for one in due:
+            assert isinstance(one.seen, Sighting)  # noqa: S101  the caller has parted them
+            if not rospec.antennas or one.seen.antenna in rospec.antennas:
+                tags.append(writer.write(one.seen, one.stamp_us))
+            else:
+                counters.not_asked_for += 1
         size = rospec.tags_per_report or TAGS_PER_REPORT_MAX
         reports = [
             messages.ro_access_report(self.next_id(), tags[start : start + size])
             for start in range(0, len(tags), size)
         ]
-        if reports:
-            await self.send(b"".join(reports))
-        counters = self._owner.counters
         counters.reports += len(reports)
         counters.sightings += len(tags)
-        counters.not_asked_for += len(due) - len(tags)
+        return reports
+
+    def _events(self, due: Iterable[Due]) -> list[bytes]:
+        owner = self._owner
+        events = []
+        for one in due:
+            assert isinstance(one.seen, InputChange)  # noqa: S101  the caller has parted them
+            owner.note_input(one.seen)
+            if owner.config.tells_of(one.seen.port):
+                owner.counters.input_events += 1
+                event = messages.gpi_event(self.next_id(), one.stamp_us, one.seen.port, one.seen.is_high)
+                events.append(event)
+            else:
+                owner.counters.input_events_not_asked_for += 1
+        return events
 
 
 async def _happens(event: asyncio.Event, within_s: float) -> bool:

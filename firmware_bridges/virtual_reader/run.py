@@ -20,17 +20,17 @@ from firmware_bridges.virtual_reader.recording import Recording, UnreadableRecor
 from firmware_bridges.virtual_reader.scenario import (
     WrongScenario,
     find_scenario,
+    happenings,
     load_goods,
     load_scenario,
     made_up_goods,
-    sightings,
 )
-from firmware_bridges.virtual_reader.sighting import Sighting
+from firmware_bridges.virtual_reader.sighting import Happening
 from protocols.llrp import PORT
 
 log = logging.getLogger(__name__)
 
-Source = Recording | Generator[Sighting, None, None]
+Source = Recording | Generator[Happening, None, None]
 
 
 def main(argv: list[str]) -> int:
@@ -97,7 +97,7 @@ def _source(arguments: argparse.Namespace, device: Device) -> Source:
         return Recording(arguments.reads, device.channels_khz)
     scenario = load_scenario(find_scenario(arguments.scenario))
     goods = made_up_goods(scenario) if arguments.goods is None else load_goods(arguments.goods, scenario)
-    return sightings(scenario, goods, arguments.seed)
+    return happenings(scenario, goods, arguments.seed)
 
 
 def listen_address(text: str) -> tuple[str, int]:

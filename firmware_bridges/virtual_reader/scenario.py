@@ -1,8 +1,8 @@
-"""A scenario of pallets that pass a gate, and the sightings that its reader would make of them.
+"""A scenario of pallets that pass a gate, and what its reader would make of them.
 
 In: a TOML file (see `scenarios/truck_unloading.toml`, which explains its keys), a goods list that says
-which EPC rides on which pallet, a seed. Out: sightings, lazily, oldest first, from 0 µs on; the same
-file, goods and seed give the same sightings on every machine.
+which EPC rides on which pallet, a seed. Out: sightings and changes of photo-eyes, lazily, oldest first, from
+0 µs on; the same file, goods and seed give the same on every machine.
 
 **The model.** x runs along the way in metres, negative outside, positive inside, 0 the gate's line.
 Antennas 1 and 2 hang 1 m outside of it, left and right, 3 and 4 hang 1 m inside, all 1.2 m to the side
@@ -19,10 +19,15 @@ either side. A pallet moves at constant speed; its tags lie within 0.5 m of its 
 0.4 m to the side. That yields at least 24 reads of each tag and pass, what recognition aims at. The phase is
 4πd/λ plus a constant of each tag and antenna and 0.1 rad of noise, on one channel.
 
-What the model leaves out: shadowing of tags behind liquid or metal, reflections, collisions of tags.
+A photo-eye looks across the way. Its beam is broken from the moment when the first of a pallet's ends comes
+to it until the other has left it, whatever moves or stands there, out to the antennas' posts.
+
+What the model leaves out: the forklift itself, gaps between the goods that the beam shines through,
+shadowing of tags behind liquid or metal, reflections, collisions of tags.
 """
 
 import hashlib
+import heapq
 import json
 import math
 import random
@@ -32,7 +37,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, Literal, get_args
 
-from firmware_bridges.virtual_reader.sighting import Sighting
+from firmware_bridges.virtual_reader.sighting import Happening, InputChange, Sighting
 
 Direction = Literal["in", "out", "turn_back", "parked"]
 
@@ -51,6 +56,7 @@ FADING_PARKED_DB: Final = 0.4
 FLOOR_DBM: Final = -70.0
 LENGTH_M: Final = 0.5  # of a pallet, from its middle to either end
 WIDTH_M: Final = 0.4
+BEAM_M: Final = 1.2  # to either side: a photo-eye hangs on the antennas' posts
 WAVELENGTH_M: Final = 0.3463  # 865.7 MHz, channel 1
 CHANNEL: Final = 1
 PHASE_NOISE_RAD: Final = 0.1
@@ -91,12 +97,22 @@ class Pallet:
 
 
 @dataclass(frozen=True, slots=True)
+class PhotoEye:
+    """A photo-eye whose beam runs across the way at `x_m`, wired to input `port` of the reader."""
+
+    port: int
+    x_m: float = 0.0
+    broken_when: Literal["high", "low"] = "high"
+
+
+@dataclass(frozen=True, slots=True)
 class Scenario:
     """Pallets in the order of the file, and when it is over."""
 
     title: str
     ends_at_s: float
     pallets: tuple[Pallet, ...]
+    photo_eyes: tuple[PhotoEye, ...] = ()
 
     def pallet(self, name: str) -> Pallet:
         """The pallet of that name. Raises WrongScenario."""
@@ -126,6 +142,7 @@ def load_scenario(path: Path) -> Scenario:
             str(content["title"]),
             float(content["ends_at_s"]),
             tuple(_pallet(table) for table in content["pallets"]),
+            tuple(_photo_eye(table) for table in content.get("photo_eyes", ())),
         )
     except (OSError, tomllib.TOMLDecodeError, TypeError, KeyError, ValueError) as error:
         raise WrongScenario(f"{path}: {error!r}" if isinstance(error, KeyError) else f"{path}: {error}") from error
@@ -135,6 +152,9 @@ def load_scenario(path: Path) -> Scenario:
     for pallet in scenario.pallets:
         for source in pallet.taken_from:
             scenario.pallet(source)
+    ports = [eye.port for eye in scenario.photo_eyes]
+    if len(set(ports)) != len(ports):
+        raise WrongScenario(f"{path}: expected an input of its own for every photo-eye, got {ports}")
     return scenario
 
 
@@ -164,6 +184,21 @@ def _pallet(table: Mapping[str, Any]) -> Pallet:
             f"got {pallet.speed_m_s} m/s and {pallet.tags}"
         )
     return pallet
+
+
+_EYE_KEYS: Final = ("port", "x_m", "broken_when")
+
+
+def _photo_eye(table: Mapping[str, Any]) -> PhotoEye:
+    if unknown := set(table) - set(_EYE_KEYS):
+        raise WrongScenario(f"expected keys {', '.join(_EYE_KEYS)}, got {', '.join(sorted(unknown))}")
+    eye = PhotoEye(int(table["port"]), float(table.get("x_m", 0.0)), table.get("broken_when", "high"))
+    if eye.port < 1 or eye.broken_when not in ("high", "low"):
+        raise WrongScenario(
+            "photo-eye: expected a port from 1 on, broken when high or low, "
+            f"got {eye.port} and {eye.broken_when!r}"
+        )
+    return eye
 
 
 # ── which tags ride on which pallet ───────────────────────────────────────────────────────────────
@@ -249,6 +284,72 @@ def sightings(
     tags = [_lay(epc, pallet, chance) for pallet in scenario.pallets for epc in goods.get(pallet.name, ())]
     for visit in range(int(scenario.ends_at_s * 1_000_000 // VISIT_US)):
         yield from _visit(visit, tags, chance)
+
+
+def happenings(
+    scenario: Scenario, goods: Mapping[str, tuple[str, ...]], seed: int = 1
+) -> Generator[Happening, None, None]:
+    """The sightings, and between them what the photo-eyes tell."""
+    # At the same moment the eye comes first, for it is the faster.
+    sources: list[Iterable[Happening]] = [eye_changes(scenario, eye) for eye in scenario.photo_eyes]
+    yield from heapq.merge(*sources, sightings(scenario, goods, seed), key=lambda one: one.at_us)
+
+
+def eye_changes(scenario: Scenario, eye: PhotoEye) -> list[InputChange]:
+    """When the eye's input changes, oldest first; an input that is high from the start changes at 0 µs."""
+    broken_is_high = eye.broken_when == "high"
+    end_us = int(scenario.ends_at_s * 1_000_000)
+    # Inputs are low where nothing was said of them yet.
+    changes = [] if broken_is_high else [InputChange(0, eye.port, True)]
+    for from_us, to_us in _broken(scenario, eye, end_us):
+        changes.append(InputChange(from_us, eye.port, broken_is_high))
+        if to_us < end_us:
+            changes.append(InputChange(to_us, eye.port, not broken_is_high))
+    return changes
+
+
+def _broken(scenario: Scenario, eye: PhotoEye, end_us: int) -> list[tuple[int, int]]:
+    """From when to when the beam is broken, by one pallet or by several that follow closely."""
+    spans: list[tuple[int, int]] = []
+    for from_us, to_us in sorted(span for pallet in scenario.pallets for span in _in_beam(pallet, eye, end_us)):
+        if spans and from_us <= spans[-1][1]:
+            spans[-1] = (spans[-1][0], max(spans[-1][1], to_us))
+        else:
+            spans.append((from_us, to_us))
+    return spans
+
+
+def _in_beam(pallet: Pallet, eye: PhotoEye, end_us: int) -> list[tuple[int, int]]:
+    """From when to when the pallet stands in the beam, within the scenario."""
+    if pallet.is_parked:
+        across_m, aside_m = pallet.stands_at_m
+        is_in = abs(across_m - eye.x_m) <= LENGTH_M and abs(aside_m) <= BEAM_M
+        spans_s = [(0.0, math.inf)] if is_in else []
+    else:
+        spans_s = [
+            (pallet.at_s + near_m / pallet.speed_m_s, pallet.at_s + far_m / pallet.speed_m_s)
+            for near_m, far_m in _ways_in_beam(pallet.direction, eye.x_m)
+        ]
+    return [
+        (round(max(0.0, from_s) * 1_000_000), min(end_us, round(min(to_s, end_us) * 1_000_000)))
+        for from_s, to_s in spans_s
+        if to_s > 0 and from_s * 1_000_000 < end_us
+    ]
+
+
+def _ways_in_beam(direction: Direction, x_m: float) -> list[tuple[float, float]]:
+    """Which parts of its way, in metres gone since `at_s`, a pallet is in a beam at x_m."""
+    if direction == "in":
+        return [(x_m - LENGTH_M, x_m + LENGTH_M)]
+    if direction == "out":
+        return [(-x_m - LENGTH_M, -x_m + LENGTH_M)]
+    # It comes to TURNS_AT_M and goes back: |gone| is how far it is from there.
+    farthest_m, nearest_m = TURNS_AT_M - x_m + LENGTH_M, TURNS_AT_M - x_m - LENGTH_M
+    if farthest_m < 0:
+        return []
+    if nearest_m <= 0:
+        return [(-farthest_m, farthest_m)]
+    return [(-farthest_m, -nearest_m), (nearest_m, farthest_m)]
 
 
 def _lay(epc: str, pallet: Pallet, chance: random.Random) -> _Tag:

@@ -1,4 +1,4 @@
-"""What the virtual reader plays: one sighting of one tag by one antenna, wherever it comes from.
+"""What the virtual reader plays: one sighting of one tag by one antenna, or one of its inputs that changed.
 
 A scenario or a recording gives an iterator of these, oldest first, and it is never held in memory as a
 whole. `at_us` counts microseconds from any instant that suits the source: only differences are played.
@@ -25,3 +25,15 @@ class Sighting:
     rssi_dbm: float
     channel: int | None = None
     phase_rad: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class InputChange:
+    """The general purpose input `port` (1-based) went high or low: a photo-eye wired to it saw something."""
+
+    at_us: int
+    port: int
+    is_high: bool
+
+
+Happening = Sighting | InputChange

@@ -12,6 +12,8 @@ import subprocess
 
 import pytest
 
+from edge.devices.photo_eyes import PhotoEye
+from edge.devices.portal import EYES_QUESTION_ID
 from firmware_bridges.virtual_reader import messages
 from firmware_bridges.virtual_reader.messages import Config, Device, GetConfig
 from firmware_bridges.virtual_reader.scenario import (
@@ -20,7 +22,7 @@ from firmware_bridges.virtual_reader.scenario import (
     made_up_goods,
     sightings,
 )
-from firmware_bridges.virtual_reader.sighting import Sighting
+from firmware_bridges.virtual_reader.sighting import InputChange, Sighting
 from protocols.llrp import ConnectionStatus, FrameSplitter, MessageType, StatusCode, read_frame
 from tests.llrp_makers import all_reads, listening, playing, run
 
@@ -86,7 +88,8 @@ async def overheard_session(seen):
         middle = await asyncio.start_server(meet, "127.0.0.1", 0)
         async with middle:
             address = middle.sockets[0].getsockname()
-            async with listening(address, impinj=True, keepalive_s=0.05) as portal:
+            eyes = (PhotoEye(1), PhotoEye(4, "low"))
+            async with listening(address, impinj=True, keepalive_s=0.05, eyes=eyes) as portal:
                 await all_reads(portal, reader)
     return heard
 
@@ -95,7 +98,8 @@ def test_a_whole_session_is_dissected_without_a_malformed_flag(tmp_path):
     scenario = load_scenario(find_scenario("truck_unloading"))
     seen = list(sightings(scenario, made_up_goods(scenario)))[:500]
     seen += [Sighting(seen[-1].at_us + 1, epc, 1, -60.0, 1, 1.0) for epc in ("", "E280", "E280" * 8)]
-    heard = run(overheard_session(seen))
+    changes = [InputChange(seen[number].at_us, 1, number % 20 == 0) for number in range(100, 200, 10)]
+    heard = run(overheard_session(sorted([*seen, *changes], key=lambda one: one.at_us)))
     kinds = {MessageType(read_frame(frame).type) for frame in heard}
     assert kinds >= {
         MessageType.READER_EVENT_NOTIFICATION,
@@ -113,12 +117,18 @@ def test_a_whole_session_is_dissected_without_a_malformed_flag(tmp_path):
     }
     assert judge(heard, tmp_path, "llrp") == len(heard) > 500
     assert judge(heard, tmp_path, MALFORMED) == 0
+    # The dissector's own reading of them: every change of input 1, and the states of the inputs switched on.
+    assert judge(heard, tmp_path, "llrp.param.gpi_event") == len(changes)
+    ours = f"llrp.type == {MessageType.GET_READER_CONFIG_RESPONSE} && llrp.id == {EYES_QUESTION_ID}"
+    assert judge(heard, tmp_path, f"{ours} && llrp.param.gpi_state == {messages.GPI_LOW}") == 1
 
 
 def test_what_that_session_does_not_say_is_dissected_too(tmp_path):
     spoken = [
         messages.connection_attempt(1, 1, ConnectionStatus.ANOTHER_ATTEMPTED),
         messages.connection_close(1, 1),
+        messages.gpi_event(1, 1, 65535, is_high=False),
+        messages.config(GetConfig(1, 9, 0, 2), Device(), Config(inputs=frozenset({2})), {2: True}),
         *(messages.capabilities(1, Device(antennas=16, hops=True), part) for part in range(5)),
         # Part 1, the identification, is left out: see `messages.config`.
         *(messages.config(GetConfig(1, part, 1), Device(), Config(5000, True)) for part in (0, *range(2, 12))),

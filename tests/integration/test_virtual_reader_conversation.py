@@ -142,6 +142,15 @@ def test_a_rospec_ends_by_itself_after_its_duration():
         (lambda: kit.ADD_ROSPEC(ro_spec=rospec(antennas=(1, 9))), r"expected antennas 1 to 4, got \[9\]"),
         (lambda: kit.DELETE_ACCESSSPEC(access_spec_id=3), "no AccessSpec 3 is held"),
         (lambda: kit.GET_READER_CONFIG(antenna_id=9), "expected antenna 0 to 4, got 9"),
+        (lambda: kit.GET_READER_CONFIG(gpi_port_num=5), "expected input 0 to 4, got 5"),
+        (
+            lambda: kit.SET_READER_CONFIG(
+                gpi_port_current_states=[
+                    params.GPIPortCurrentState(gpi_port_num=5, config=True, state=enums.GPIPortState.Low)
+                ]
+            ),
+            r"expected inputs 1 to 4, got \[5\]",
+        ),
         (lambda: kit.ADD_ROSPEC(ro_spec=rospec(rospec_id=0)), "expected an id above 0"),
     ],
 )

@@ -218,7 +218,10 @@ SPOKEN = {
     "LLRP capabilities": messages.capabilities(5, Device(), 2),
     "regulatory capabilities": messages.capabilities(5, Device(), 3),
     "air protocol capabilities": messages.capabilities(5, Device(), 4),
-    "config": messages.config(GetConfig(6, 0, 0), Device(), Config(5000, True, frozenset({8}))),
+    "config": messages.config(
+        GetConfig(6, 0, 0), Device(), Config(5000, True, frozenset({1, 8}), frozenset({1, 2, 3, 4})), {2: True}
+    ),
+    "input": messages.gpi_event(2, AT_US, 3, is_high=True),
     "response": messages.response(MessageType.SET_READER_CONFIG_RESPONSE, 7),
     "refusal": messages.refusal(MessageType.ADD_ROSPEC_RESPONSE, 8, StatusCode.INVALID, "不行"),
     "error": messages.error_message(9, StatusCode.UNSUPPORTED_MESSAGE, "no"),
@@ -255,6 +258,36 @@ def test_sllurp_reads_it(name):
 def test_each_part_of_the_configuration_can_be_asked_for_alone(part):
     asked = messages.config(GetConfig(6, part, 2), Device(), Config(5000))
     assert decode_message(asked).to_bytes() == asked
+
+
+def test_an_input_tells_its_level_once_it_is_switched_on_and_nothing_before():
+    config = Config().changed_by(SetConfig(1, False, None, None, ((1, True),), ((2, True), (3, True), (3, False))))
+    assert [config.tells_of(port) for port in (1, 2, 3)] == [False, True, False]
+    asked = messages.config(GetConfig(6, 9, 0), Device(inputs=3), config, {1: True, 2: True})
+    states = decode_message(asked).gpi_port_current_states
+    assert [(state.gpi_port_num, state.config, state.state.name) for state in states] == [
+        (1, False, "Unknown"),
+        (2, True, "High"),
+        (3, False, "Unknown"),
+    ]
+    alone = messages.config(GetConfig(6, 9, 0, 2), Device(inputs=3), config)
+    assert [state.state.name for state in decode_message(alone).gpi_port_current_states] == ["Low"]
+
+
+def test_what_sllurp_says_of_inputs_and_their_events_is_understood():
+    commands = [
+        read_command(sent)
+        for sent in sllurps_messages(event_selector={"GPIEvent": True}, gpi_ports_config={1: True, 4: False})
+    ]
+    (asked,) = [command for command in commands if isinstance(command, SetConfig)]
+    assert (1, True) in asked.events
+    assert asked.inputs == ((1, True), (4, False))
+
+
+def test_an_event_says_which_input_went_where_and_when():
+    data = decode_message(SPOKEN["input"]).reader_event_notification_data
+    assert (data.gpi_event.gpi_port_number, data.gpi_event.gpi_event) == (3, True)
+    assert data.timestamp.microseconds == AT_US
 
 
 def test_a_report_says_what_was_seen_as_exactly_as_its_fields_can():

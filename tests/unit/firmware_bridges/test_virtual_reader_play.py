@@ -179,3 +179,18 @@ def test_whatever_happens_every_sighting_is_given_out_under_one_stamp_and_the_en
             assert stamp_of.setdefault(due.number, due.stamp_us) == due.stamp_us
     assert sorted(stamp_of) == list(range(1, 61))
     assert [stamp_of[number + 1] - stamp_of[number] for number in range(1, 60)] == [SECOND_US] * 59
+
+
+def test_what_passes_while_nobody_listens_is_noted_and_what_is_lost_is_to_be_given_again():
+    play = Play(every_second(10), while_disconnected="go_on")
+    play.resume(0.0, WALL_US)
+    play.due(1.0, 10)
+    play.lose(1.0)
+    assert list(play.to_be_given_again) == []
+    passed = []
+    play.miss(4.0, passed.append)
+    assert passed == every_second(10)[2:5]
+    waits = begun(10)
+    waits.due(3.0, 10)
+    waits.lose(3.0)
+    assert [due.seen for due in waits.to_be_given_again] == every_second(10)[:4]

@@ -9,9 +9,14 @@ from pathlib import Path
 import pytest
 
 from firmware_bridges.virtual_reader.scenario import (
+    Pallet,
+    PhotoEye,
+    Scenario,
     WrongScenario,
+    eye_changes,
     find_scenario,
     goods_on_pallets,
+    happenings,
     load_goods,
     load_scenario,
     made_up_goods,
@@ -153,6 +158,15 @@ def test_goods_that_cannot_be_placed_are_refused_by_name(entry, why):
             "no pallet 'B'",
         ),
         (
+            'title = "x"\nends_at_s = 1\npallets = []\n[[photo_eyes]]\nport = 0',
+            "expected a port from 1 on, broken when high or low, got 0",
+        ),
+        ('title = "x"\nends_at_s = 1\npallets = []\n[[photo_eyes]]\nport = 1\nx = 1', "got x"),
+        (
+            'title = "x"\nends_at_s = 1\npallets = []\n[[photo_eyes]]\nport = 1\n[[photo_eyes]]\nport = 1',
+            r"an input of its own for every photo-eye, got \[1, 1\]",
+        ),
+        (
             'title = "x"\nends_at_s = 1\n[[pallets]]\nname = "A"\ndirection = "in"\n'
             '[[pallets]]\nname = "A"\ndirection = "out"',
             "expected every pallet once, got A, A",
@@ -170,3 +184,54 @@ def test_a_scenario_that_cannot_be_played_says_where_and_why(tmp_path: Path, tex
 def test_a_scenario_that_is_not_there_is_named(tmp_path: Path):
     with pytest.raises(WrongScenario, match=r"nowhere\.toml"):
         load_scenario(find_scenario(str(tmp_path / "nowhere.toml")))
+
+
+# ── what photo-eyes see ───────────────────────────────────────────────────────────────────────────
+
+
+def changes_s(eye: PhotoEye, *pallets: Pallet, ends_at_s: float = 20.0) -> list[tuple[float, bool]]:
+    changes = eye_changes(Scenario("", ends_at_s, pallets), eye)
+    assert {change.port for change in changes} <= {eye.port}
+    return [(change.at_us / 1e6, change.is_high) for change in changes]
+
+
+IN = Pallet("P", "in", 5.0, 1.0)  # a metre long, a metre a second
+OUT = Pallet("P", "out", 5.0, 2.0)
+BACK = Pallet("P", "turn_back", 5.0, 1.0)
+
+
+@pytest.mark.parametrize(
+    ("x_m", "pallets", "broken_s"),
+    [
+        (0.0, [IN], [(4.5, 5.5)]),
+        (1.0, [IN], [(5.5, 6.5)]),
+        (1.0, [OUT], [(4.25, 4.75)]),
+        (0.0, [BACK], [(4.5, 5.5)]),
+        (-2.0, [BACK], [(2.5, 3.5), (6.5, 7.5)]),
+        (2.0, [BACK], []),
+        (0.0, [IN, Pallet("Q", "in", 5.8, 1.0)], [(4.5, 6.3)]),
+        (0.0, [IN, Pallet("Q", "in", 8.0, 1.0)], [(4.5, 5.5), (7.5, 8.5)]),
+        (0.0, [Pallet("S", "parked", stands_at_m=(0.0, 3.0)), IN], [(4.5, 5.5)]),
+        (0.0, [Pallet("S", "parked", stands_at_m=(0.2, 0.5)), IN], [(0.0, 20.0)]),
+        (0.0, [Pallet("L", "in", 20.0, 1.0)], [(19.5, 20.0)]),
+        (0.0, [Pallet("E", "in", 0.2, 1.0)], [(0.0, 0.7)]),
+        (0.0, [Pallet("N", "in", 40.0, 1.0)], []),
+    ],
+)
+@pytest.mark.parametrize("broken_when", ["high", "low"])
+def test_a_beam_is_broken_while_something_stands_in_it(x_m, pallets, broken_s, broken_when):
+    is_high = broken_when == "high"
+    expected = [] if is_high else [(0.0, True)]  # nothing has been said of an input that is low from the start
+    for from_s, to_s in broken_s:
+        expected += [(from_s, is_high), *([(to_s, not is_high)] if to_s < 20.0 else [])]
+    assert changes_s(PhotoEye(2, x_m, broken_when), *pallets) == expected
+
+
+def test_the_eye_of_the_scenario_that_ships_tells_of_everything_that_passes_its_gate():
+    told = list(happenings(SCENARIO, GOODS, seed=1))
+    assert [one.at_us for one in told] == sorted(one.at_us for one in told)
+    assert [one for one in told if one in set(SEEN)] == SEEN
+    breaks = [one.at_us / 1e6 for one in told if one not in set(SEEN) and one.is_high]
+    passing = sorted(pallet.at_s for pallet in SCENARIO.pallets if not pallet.is_parked and pallet.name != "U1")
+    assert len(breaks) == len(passing)
+    assert all(0 < at_s - broken_s < 0.5 for at_s, broken_s in zip(passing, breaks, strict=True))

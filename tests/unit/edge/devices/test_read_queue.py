@@ -1,11 +1,11 @@
-"""The way from sllurp's thread to the loop: in order, bounded, the oldest shed first and counted."""
+"""The way from sllurp's thread to the loop: in order, bounded, the oldest shed first and counted, reads before eyes."""
 
 import threading
 
 import pytest
 
 from edge.devices.portal import PortalSettings, ReadQueue
-from edge.readings import TagRead
+from edge.readings import EyeChange, TagRead
 
 
 def reads(first: int, count: int) -> list[TagRead]:
@@ -51,6 +51,45 @@ def test_nothing_is_lost_between_two_threads():
     assert [read.seen_at_us for read in taken] == list(range(50_000))
 
 
+def changes(first: int, count: int) -> list[EyeChange]:
+    return [EyeChange(1, number % 2 == 0, number) for number in range(first, first + count)]
+
+
+def test_eye_changes_stand_between_the_reads_as_they_came():
+    queue = ReadQueue(100)
+    queue.put_eye_change(EyeChange(1, False, 0))
+    queue.put(reads(1, 3))
+    queue.put_eye_change(EyeChange(1, True, 4))
+    queue.put_eye_change(EyeChange(2, True, 5))
+    queue.put(reads(6, 2))
+    queue.put_eye_change(EyeChange(1, False, 8))
+    assert [one.seen_at_us for one in queue.take()] == list(range(9))
+    queue.put(reads(9, 1))
+    queue.put_eye_change(EyeChange(2, False, 10))
+    assert [one.seen_at_us for one in queue.take()] == [9, 10]
+    assert queue.take() == []
+
+
+def test_a_full_queue_sheds_reads_and_keeps_every_eye_change_in_its_place():
+    queue = ReadQueue(4)
+    for number in range(0, 30, 3):
+        queue.put(reads(number, 2))
+        queue.put_eye_change(EyeChange(1, number % 2 == 0, number + 2))
+    taken = queue.take()
+    assert (queue.shed, queue.shed_eye_changes) == (16, 0)
+    assert [one.seen_at_us for one in taken if isinstance(one, EyeChange)] == list(range(2, 30, 3))
+    assert [one.seen_at_us for one in taken] == [*range(2, 24, 3), 24, 25, 26, 27, 28, 29]
+
+
+def test_an_eye_that_never_rests_sheds_its_own_oldest_changes_only():
+    queue = ReadQueue(10, most_eye_changes=5)
+    queue.put(reads(0, 3))
+    for change in changes(3, 12):
+        queue.put_eye_change(change)
+    assert queue.take() == reads(0, 3) + changes(10, 5)
+    assert (queue.shed, queue.shed_eye_changes) == (0, 7)
+
+
 @pytest.mark.parametrize(
     "settings",
     [
@@ -84,3 +123,12 @@ def test_a_time_that_reads_came_after_is_of_no_use_any_more():
     queue.put(reads(0, 3))
     queue.take()
     assert queue.take_time() == (True, None)
+
+
+def test_an_eye_change_holds_back_the_time_as_a_read_does():
+    queue = ReadQueue(10)
+    queue.put_eye_change(EyeChange(1, True, 5))
+    queue.put_time(77)
+    assert queue.take_time() == (False, None)
+    queue.take()
+    assert queue.take_time() == (True, 77)
