@@ -92,7 +92,7 @@ class Hall:
     exponent     of path loss
     mirrors      floor, walls, a lorry at the dock
     diffuse_db   how much weaker than free space the sum of all further reflections arrives. Against a
-                 patch's main beam that makes a Rician factor of 8.5 + 4 dB there and Rayleigh fading
+                 patch's main beam that makes a Rician factor of 8.5 + 6 dB there and Rayleigh fading
                  beside and behind it
     shadow_db    standard deviation of shadowing by what stands about, one way
     shadow_m     distance over which it changes (Gudmundson, Electronics Letters 27(23), 1991: exponential
@@ -104,8 +104,8 @@ class Hall:
 
     exponent: float = 2.0
     mirrors: tuple[Mirror, ...] = (Mirror(2, 0.0, -0.35), Mirror(0, -7.0, -0.5), Mirror(1, 3.5, -0.4))
-    diffuse_db: float = 4.0
+    diffuse_db: float = 6.0
     shadow_db: float = 2.0
     shadow_m: float = 1.0
-    bustle: float = 0.3
+    bustle: float = 0.25
     bustle_s: float = 1.2

@@ -32,7 +32,7 @@ from firmware_bridges.gate_simulator.world import Walker, World
 WAVES: Final = 7  # plane waves of the diffuse field
 SHADOWS: Final = 5  # waves of the shadowing field
 DIFFUSE_MOST_M: Final = 40.0  # longest detour of a diffuse wave, which makes channels differ
-TAG_SENSITIVITY_DBM: Final = -18.5  # today's chips −18 to −24, older ones −15; here with the label's own losses
+TAG_SENSITIVITY_DBM: Final = -20.0  # today's chips −18 to −24, older ones −15; here with the label's own losses
 TAG_SENSITIVITY_SPREAD_DB: Final = 1.0
 POLARISATION_DB: Final = 3.0  # circular to linear, each way
 MODULATION_DB: Final = 6.0  # power that a tag sends back of what it takes (Griffin & Durgin: 3 to 6 dB and more)

@@ -46,16 +46,18 @@ class Way:
         high = int(np.searchsorted(self.times_s, to_s)) + 1
         return bool(np.ptp(self.x_m[low:high]) == 0 and np.ptp(self.y_m[low:high]) == 0)
 
-    def crossing_s(self, ahead_m: float = 0.0) -> float | None:
-        """When a point `ahead_m` before the middle was last at x = 0, where it ends on another side than it
-        began; else None."""
-        x = self.x_m + ahead_m
+    def crossing_s(self, ahead_m: float, from_s: float, to_s: float) -> float | None:
+        """When a point `ahead_m` before the middle was last at x = 0 between the two, where it ended on another
+        side than it began; else None."""
+        inside = (self.times_s > from_s) & (self.times_s < to_s)
+        times = np.concatenate([[from_s], self.times_s[inside], [to_s]])
+        x = np.interp(times, self.times_s, self.x_m) + ahead_m
         if x[0] * x[-1] >= 0:
             return None
         (turns,) = np.nonzero(x[:-1] * x[1:] <= 0)
         last = int(turns[-1])
         share = x[last] / (x[last] - x[last + 1]) if x[last] != x[last + 1] else 0.0
-        return float(self.times_s[last] + share * (self.times_s[last + 1] - self.times_s[last]))
+        return float(times[last] + share * (times[last + 1] - times[last]))
 
 
 def standing(x_m: float, y_m: float, from_s: float, to_s: float) -> Way:

@@ -8,12 +8,13 @@ speeds, places and people are drawn anew for each event. Walks take place as peo
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
 from firmware_bridges.gate_simulator.air_interface import Inventory, LinkTiming
-from firmware_bridges.gate_simulator.antennas import FCC_MHZ, Hall, PhotoEye, Reader
+from firmware_bridges.gate_simulator.antennas import FCC_MHZ, Hall, PhotoEye, Reader, portal
 from firmware_bridges.gate_simulator.motion import (
     FAR_M,
     Way,
@@ -42,6 +43,8 @@ GAP_S: Final = 8.0  # between events: more than twice the hold of recognition
 PALLET_M: Final = (1.2, 0.8, 1.4)
 TROLLEY_M: Final = (0.8, 0.6, 1.2)
 MATERIAL_SHARES: Final = ((CARDBOARD, 0.4), (MIXED, 0.35), (LIQUID, 0.15), (METAL, 0.1))
+# A hundred labels on one trolley take from each other: some decibels each, as their antennas couple.
+CROWDED: Final = Material("crowded cardboard", 5.0, 6.0, 15.0, 0.5)
 SPEEDS_M_S: Final = (0.5, 2.5)
 DOOR: Final = (PhotoEye(1, 0.0),)
 DOOR_TWO: Final = (PhotoEye(1, -0.25), PhotoEye(2, 0.25))  # outside, inside
@@ -312,6 +315,42 @@ def parked(
     return World(lasts_s, tuple(loads), tuple(walkers), reader=reader, hall=hall, eyes=eyes)
 
 
+def shuttle(seed: int, n: int = 20, tags: int = 100, still_tags: int = 75, every_s: float = 17.0) -> World:
+    """As the recorded runs were made: one load of many tags through the gate n times, in and out in turn, every
+    12 to 25 s, tags standing 1 to 5 m from the door's line on both sides, one channel, a sparse reader."""
+    random = np.random.default_rng([seed, 97])
+    turns_m = 9.0
+    points, waits, true = [(-turns_m, 0.0)], {}, []
+    speed = float(random.uniform(1.2, 1.6))
+    for number in range(n):
+        points.append((turns_m if number % 2 == 0 else -turns_m, float(random.uniform(-0.2, 0.2))))
+        waits[number + 1] = max(every_s * float(random.uniform(0.8, 1.2)) - 2 * turns_m / speed, 1.0)
+    way = along(points, 5.0, speed, random, waits)
+    halves = np.nonzero(np.diff(np.sign(way.x_m)))[0]
+    crosses_s = [float(way.times_s[row]) for row in halves]
+    bounds = [way.starts_s, *((a + b) / 2 for a, b in pairwise(crosses_s)), way.ends_s]
+    for number, (from_s, to_s) in enumerate(pairwise(bounds)):
+        what: Happened = "in" if number % 2 == 0 else "out"
+        true.append((from_s, to_s, what))
+    loads = [_load("shuttle", way, tags, true, random, of=CROWDED)]
+    lasts_s = way.ends_s + 5.0
+    for number in range(still_tags // 5):
+        x = float(random.choice([-1.0, 1.0])) * float(random.integers(1, 6))
+        y = float(random.choice([-1.0, 1.0])) * float(random.uniform(1.8, 3.0))
+        stands = standing(x, y, 0.0, lasts_s + 60)
+        true = [(0.0, lasts_s, "stayed")]
+        loads.append(_load(f"still-{number:02d}", stands, 5, true, random, (0.5, 0.5, 1.0), CROWDED))
+    reader = replace(SPARSE, channels_mhz=(865.7,))
+    return World(
+        lasts_s,
+        tuple(loads),
+        (_driver(way, random),),
+        reader=reader,
+        hall=_BUSY,
+        antennas=portal(beside_m=2.2, away=1.0),
+    )
+
+
 CATALOGUE: Final[dict[str, Callable[[int, int], World]]] = {
     "passes": passes,
     "near": near,
@@ -321,6 +360,7 @@ CATALOGUE: Final[dict[str, Callable[[int, int], World]]] = {
     "stops-in-door": stops_in_door,
     "leaves-after-parking": leaves_after_parking,
     "waits-in-gate": waits_in_gate,
+    "shuttle": shuttle,
     "parked": lambda seed, n: parked(seed, tags=n),
 }
 

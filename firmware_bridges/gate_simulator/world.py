@@ -140,7 +140,7 @@ def truths_of(world: World) -> list[Truth]:
     for load in world.loads:
         for number, ahead_m in enumerate(load.offsets_m[:, 0]):
             for from_s, to_s, what in load.true:
-                crossed = load.way.crossing_s(float(ahead_m)) if what in ("in", "out") else None
+                crossed = load.way.crossing_s(float(ahead_m), from_s, to_s) if what in ("in", "out") else None
                 found.append(
                     Truth(
                         first + number,
