@@ -20,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, NoReturn
 
+from edge.devices.photo_eyes import PhotoEye
 from edge.devices.portal import Portal, PortalSettings
 from edge.devices.stay_connected import DeviceLost, stay_connected
 from edge.gate_watch import GateWatch
@@ -77,21 +78,23 @@ class Gateway:
             await _end(services, STOP_TIMEOUT_S)
 
     def _watch(self, entry: PortalEntry) -> GateWatch:
+        gate = entry.gate_settings()
         portal = Portal(
             PortalSettings(
                 name=entry.name,
                 host=entry.host,
                 port=entry.port,
-                antennas=tuple(sorted({*entry.inside, *entry.outside})),
+                antennas=tuple(sorted(gate.inside | gate.outside)),
                 keepalive_s=entry.keepalive_s,
                 tx_power_dbm=entry.tx_power_dbm,
                 session=entry.session,
                 impinj=entry.impinj,
+                eyes=tuple(PhotoEye(port, level) for port, level in entry.eye_levels(gate).items()),
             ),
             self._note_device,
         )
         self._devices[entry.name] = _device(entry.name, connected=False)
-        return GateWatch(portal, entry.gate_settings(), self.log_keeper.keep, self.uplink.publish_readings)
+        return GateWatch(portal, gate, self.log_keeper.keep, self.uplink.publish_readings)
 
     def _note_device(self, name: str, connected: bool) -> None:
         self._devices[name] = _device(name, connected=connected)

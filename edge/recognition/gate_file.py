@@ -62,6 +62,14 @@ def read_gate(text: str, where: str) -> GateSettings:
         raise WrongGate(f"{where}: {error}") from error
 
 
+def read_fields(table: Mapping[str, Any], at: str, where: str) -> dict[str, Any]:
+    """The fields of GateSettings that `table` sets by name: all but the name, the antennas and the photo-eyes.
+
+    `at` names the table and `where` the file in messages. Raises WrongGate.
+    """
+    return _values(table, at, {name: name for name in fields() if name not in ("name", *_SIDES, *_eyes())}, where)
+
+
 def write_gate(settings: GateSettings, why: str = "") -> str:
     """The text that `read_gate` makes `settings` of. `why` stands on top, as a comment.
 

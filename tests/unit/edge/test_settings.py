@@ -4,7 +4,11 @@ from pathlib import Path
 
 import pytest
 
+from edge.recognition.gate import GateSettings
+from edge.recognition.gate_file import fields
 from edge.settings import WrongSettings, load_settings
+
+needs_eyes = pytest.mark.skipif("eye_door" not in fields(), reason="this recognition knows no photo-eyes")
 
 GOOD = """\
 company = "demo"
@@ -87,6 +91,155 @@ def test_a_mistake_is_told_with_file_key_expected_and_got(
     with pytest.raises(WrongSettings, match=complaint) as told:
         load_settings(written(tmp_path, GOOD.replace(was, becomes, 1)))
 
+    assert str(tmp_path / "gateway.toml") in str(told.value)
+
+
+GATE_FILE = """\
+[gate]
+hold_s = 2.5
+fewest_reads = 9
+
+[gate.antennas]
+inside = [2]
+outside = [1, 3]
+"""
+
+BY_FILE = GOOD.partition("inside = [1, 2]")[0] + 'gate_file = "gates/dock-1.toml"\n'
+
+
+def with_gate_file(folder: Path, gateway: str = BY_FILE, gate: str = GATE_FILE) -> Path:
+    (folder / "gates").mkdir()
+    (folder / "gates" / "dock-1.toml").write_text(gate)
+    return written(folder, gateway)
+
+
+def test_a_gate_is_read_from_a_file_of_its_own_beside_the_settings(tmp_path: Path) -> None:
+    (portal,) = load_settings(with_gate_file(tmp_path)).portals
+    gate = portal.gate_settings()
+    assert portal.gate_file == tmp_path / "gates" / "dock-1.toml"
+    assert (gate.name, gate.inside, gate.outside) == ("gate-1", {2}, {1, 3})
+    assert (gate.hold_s, gate.fewest_reads) == (2.5, 9)
+
+
+@pytest.mark.parametrize(
+    ("code", "in_file", "name"),
+    [
+        ('gate = "gate-1"\n', 'name = "fitted"\n', "gate-1"),
+        ("", 'name = "fitted"\n', "fitted"),
+        ("", "", "dock-reader"),
+    ],
+)
+def test_the_gates_code_is_the_one_given_here_else_that_of_its_file_else_the_readers_name(
+    tmp_path: Path, code: str, in_file: str, name: str
+) -> None:
+    gateway = BY_FILE.replace('gate = "gate-1"\n', code)
+    (portal,) = load_settings(
+        with_gate_file(tmp_path, gateway, GATE_FILE.replace("[gate]\n", "[gate]\n" + in_file))
+    ).portals
+    assert portal.gate_settings().name == name
+
+
+def test_any_limit_of_recognition_can_be_set_by_its_name(tmp_path: Path) -> None:
+    text = GOOD + "[portals.recognition]\nfewest_reads = 8\nsmoothing_s = 1\n"
+    dock, yard = load_settings(written(tmp_path, text)).portals
+    usual = GateSettings("gate-1", frozenset({1, 2}), frozenset({3, 4}))
+    assert dock.gate_settings() == usual
+    gate = yard.gate_settings()
+    assert (gate.fewest_reads, gate.smoothing_s, gate.hold_s) == (8, 1.0, 2.0)
+
+
+@needs_eyes
+@pytest.mark.parametrize(
+    ("table", "levels"),
+    [
+        ("door = 1", {1: "high"}),
+        ('door = 1\nbroken_when = "low"', {1: "low"}),
+        ('outside = 1\ninside = 2\nbroken_when = { inside = "low" }', {1: "high", 2: "low"}),
+    ],
+)
+def test_photo_eyes_are_known_to_the_gate_and_heard_by_the_portal(
+    tmp_path: Path, table: str, levels: dict
+) -> None:
+    *_, yard = load_settings(written(tmp_path, f"{GOOD}[portals.photo_eyes]\n{table}\n")).portals
+    gate = yard.gate_settings()
+    assert {port for port in (gate.eye_door, gate.eye_outside, gate.eye_inside) if port} == set(levels)
+    assert yard.eye_levels(gate) == levels
+
+
+@needs_eyes
+def test_photo_eyes_of_a_gate_file_keep_their_level_in_the_readers_settings(tmp_path: Path) -> None:
+    gateway = BY_FILE + '[portals.photo_eyes]\nbroken_when = "low"\n'
+    gate_file = GATE_FILE + "[gate.photo_eyes]\ndoor = 3\n"
+    (portal,) = load_settings(with_gate_file(tmp_path, gateway, gate_file)).portals
+    assert portal.eye_levels(portal.gate_settings()) == {3: "low"}
+
+
+@pytest.mark.parametrize(
+    ("more", "complaint"),
+    [
+        ("[portals.recognition]\nfewest_read = 8", r"portal 'yard': unknown key recognition\.fewest_read"),
+        (
+            "[portals.recognition]\nfewest_reads = 8.5",
+            r"portal 'yard': key recognition\.fewest_reads: expected a whole number.*, got 8\.5",
+        ),
+        ("[portals.recognition]\nname = 'x'", r"portal 'yard': unknown key recognition\.name"),
+        ("[portals.recognition]\nhold_s = 3.0", r"portal 'yard': expected hold_s once"),
+        ("[portals.recognition]\nmost_tags = 0", "gate 'yard': expected"),
+        ("[portals.photo_eyes]\ndoor = 0", r"Expected `int` >= 1 - at `\$\.portals\[1\]\.photo_eyes\.door`"),
+        ("[portals.photo_eyes]\ndor = 1", r"unknown field `dor` - at `\$\.portals\[1\]\.photo_eyes`"),
+        (
+            '[portals.photo_eyes]\nbroken_when = "up"',
+            r"Invalid enum value 'up' - at `\$\.portals\[1\]\.photo_eyes\.broken_when`",
+        ),
+        (
+            '[portals.photo_eyes]\nbroken_when = { door = "low" }',
+            r"portal 'yard': key photo_eyes\.broken_when\.door: expected one of no photo-eyes",
+        ),
+        pytest.param(
+            "[portals.photo_eyes]\noutside = 1\ninside = 1",
+            r"gate 'yard': expected a port of its own for each photo-eye, got \[1, 1\]",
+            marks=needs_eyes,
+        ),
+    ],
+)
+def test_a_mistake_in_a_gates_tables_is_told_with_portal_key_expected_and_got(
+    tmp_path: Path, more: str, complaint: str
+) -> None:
+    with pytest.raises(WrongSettings, match=complaint) as told:
+        load_settings(written(tmp_path, f"{GOOD}{more}\n"))
+    assert str(tmp_path / "gateway.toml") in str(told.value)
+
+
+@pytest.mark.parametrize(
+    ("gateway", "gate", "complaint"),
+    [
+        (BY_FILE + "inside = [1]\n", GATE_FILE, "portal 'dock-reader': expected gate_file without inside"),
+        (BY_FILE + "hold_s = 3\n", GATE_FILE, "expected gate_file without hold_s, which stands in it"),
+        (
+            BY_FILE + "[portals.recognition]\nfewest_reads = 7\n",
+            GATE_FILE,
+            "expected gate_file without recognition",
+        ),
+        (BY_FILE, GATE_FILE.replace("2.5", '"long"'), r"dock-1\.toml: key gate\.hold_s: expected a number"),
+        (
+            BY_FILE,
+            GATE_FILE.replace("[2]", "[1]"),
+            r"dock-1\.toml: gate 'gate': antennas \[1\] stand on both sides",
+        ),
+        (BY_FILE.replace("dock-1.toml", "dock-9.toml"), GATE_FILE, r"gate_file .*dock-9\.toml cannot be read"),
+        pytest.param(
+            BY_FILE + "[portals.photo_eyes]\ndoor = 1\n",
+            GATE_FILE + "[gate.photo_eyes]\ndoor = 3\n",
+            r"expected photo-eyes here or in .*dock-1\.toml, got \{'door': 1\} and \{'door': 3\}",
+            marks=needs_eyes,
+        ),
+    ],
+)
+def test_a_mistake_about_a_gate_file_is_told_with_both_files(
+    tmp_path: Path, gateway: str, gate: str, complaint: str
+) -> None:
+    with pytest.raises(WrongSettings, match=complaint) as told:
+        load_settings(with_gate_file(tmp_path, gateway, gate))
     assert str(tmp_path / "gateway.toml") in str(told.value)
 
 
