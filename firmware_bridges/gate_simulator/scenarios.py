@@ -52,7 +52,9 @@ DOOR_TWO: Final = (PhotoEye(1, -0.25), PhotoEye(2, 0.25))  # outside, inside
 DENSE: Final = Reader()
 # As the recorded shuttle runs were read: 100-odd reads a second, each tag once in about 1.6 s.
 SPARSE: Final = Reader(
-    power_dbm=30.0, inventory=Inventory(session=1, first_q=4, timing=LinkTiming(25.0, 250.0, 4))
+    power_dbm=30.0,
+    sensitivity_dbm=-78.0,
+    inventory=Inventory(session=1, first_q=4, timing=LinkTiming(25.0, 250.0, 4)),
 )
 AMERICAN: Final = Reader(channels_mhz=FCC_MHZ, hop_s=0.3)
 FAST: Final = Reader(inventory=Inventory(session=0, timing=LinkTiming(6.25, 640.0, 1)))

@@ -305,26 +305,35 @@ class _Run:
         for walker in walkers:
             taken_db, wave = by_walker(self._gate, walker, times, antenna, at, numbers)
             line, diffuse = line * 10 ** (-taken_db / 20), diffuse + wave
-        hall = self._world.hall
-        if hall.bustle > 0:
-            place = self._gate.at_m[antenna]
-            parts = zip(at, (place[..., 0], place[..., 1], place[..., 2]), strict=True)
-            distance = np.sqrt(sum((p - f) ** 2 for p, f in parts))
-            level = hall.bustle * diffuse_level(hall, distance, numbers)
-            diffuse = diffuse + level * self._flicker(times, antenna, tag)
-        return line + diffuse
+        return line + diffuse + self._restless(times, antenna, tag, at, numbers)
 
-    def _flicker(self, times: Floats, antenna: Integers, tag: Integers) -> Complexes:
-        """A smooth complex process of unit power for each tag and antenna, the same whenever it is asked."""
-        if not times.size:
-            return np.zeros(np.broadcast_shapes(times.shape, tag.shape), dtype=complex)
-        position = times / self._world.hall.bustle_s
+    def _restless(
+        self, times: Floats, antenna: Integers, tag: Integers, at: tuple[Floats, Floats, Floats], numbers: Floats
+    ) -> Complexes:
+        """The share of the diffuse field that changes though the tag stands."""
+        hall = self._world.hall
+        changes = np.zeros(np.broadcast_shapes(np.shape(times), np.shape(tag)), dtype=complex)
+        for kind, (share, scale_s) in enumerate(((hall.bustle, hall.bustle_s), (hall.drift, hall.drift_s))):
+            if share > 0 and changes.size:
+                changes += share * self._wandering(kind, times / scale_s, antenna, tag)
+        place = self._gate.at_m[antenna]
+        distance = np.sqrt(
+            (at[0] - place[..., 0]) ** 2 + (at[1] - place[..., 1]) ** 2 + (at[2] - place[..., 2]) ** 2
+        )
+        return np.asarray(changes * diffuse_level(hall, distance, numbers))
+
+    def _wandering(self, kind: int, position: Floats, antenna: Integers, tag: Integers) -> Complexes:
+        """A smooth complex process of unit power for each tag and antenna, the same whenever it is asked.
+
+        Independent normal values stand at whole `position`s; between them cosine and sine weigh the two
+        neighbours, which keeps the power.
+        """
         knot = np.floor(position).astype(np.int64)
         lowest, highest = int(knot.min()), int(knot.max()) + 1
         shape = (len(self._tags.load), len(self._world.antennas))
         values = np.empty((highest - lowest + 1, *shape), dtype=np.complex64)
         for index in range(lowest, highest + 1):
-            knots = np.random.Generator(np.random.Philox(key=[self._seed, index]))
+            knots = np.random.Generator(np.random.Philox(key=[self._seed, 2 * index + kind]))
             pair = knots.standard_normal((2, *shape), dtype=np.float32)
             values[index - lowest] = (pair[0] + 1j * pair[1]) * np.float32(np.sqrt(0.5))
         turn = np.pi / 2 * (position - knot)
