@@ -5,21 +5,19 @@ Source: GS1 EPC Tag Data Standard 2.1 and 2.3, table 14-1 (headers), sections 14
 `decode` never raises over what a tag holds; what it refuses, it says in `Decoded.error`. `encode` raises WrongEpc.
 """
 
-import importlib
 import re
 from collections.abc import Callable
 from dataclasses import replace
-from typing import Any
 
 from protocols.epc.decoded import Decoded, WrongEpc
+from protocols.epc.gs1_plus import SCHEMES as PLUS_SCHEMES
+from protocols.epc.gs1_plus import decode_plus, encode_plus
 
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 
-# Headers of the + and ++ schemes, TDS table 14-1.
-PLUS_HEADERS = frozenset(range(0xE7, 0xFE))
 # bits of memory and how many there are → what they mean, or WrongEpc
 Reader = Callable[[int, int], Decoded]
-READERS: dict[int, Reader] = {}
+READERS: dict[int, Reader] = dict.fromkeys(PLUS_SCHEMES, decode_plus)
 
 
 def decode(epc_hex: str) -> Decoded:
@@ -35,7 +33,7 @@ def _decode(epc_hex: str) -> Decoded:
         raise WrongEpc(f"expected hex digits, at least the two of a header, got {epc_hex!r}")
     bits, length = int(epc_hex, 16), 4 * len(epc_hex)
     header = bits >> length - 8
-    reader = READERS.get(header) or (_plus("decode_plus") if header in PLUS_HEADERS else None)
+    reader = READERS.get(header)
     if reader is None:
         raise WrongEpc(f"expected the header of a scheme, got {header:02X}")
     return replace(reader(bits, length), hex=epc_hex.upper())
@@ -44,14 +42,5 @@ def _decode(epc_hex: str) -> Decoded:
 def encode(text: str, *, scheme: str | None = None, filter_value: int | None = None) -> str:
     """The hex digits of memory for a tag URI, EPC URI, element string or Digital Link. Raises WrongEpc."""
     if scheme is not None and scheme.endswith("+"):
-        encoded: str = _plus("encode_plus")(text, scheme=scheme, filter_value=filter_value)
-        return encoded
+        return encode_plus(text, scheme, filter_value)
     raise WrongEpc(f"expected a tag URI, EPC URI, element string or Digital Link, got {text!r}")
-
-
-def _plus(name: str) -> Callable[..., Any]:
-    try:
-        found: Callable[..., Any] = getattr(importlib.import_module("protocols.epc.gs1_plus"), name)
-    except ModuleNotFoundError as absent:
-        raise WrongEpc("the + and ++ schemes cannot be read yet") from absent
-    return found
