@@ -14,12 +14,18 @@ import json
 import os
 import sys
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from edge.gate_desk.labels import WrongLabels, read_labels
 from edge.gate_desk.recording import FORMATS, NoRecording, Recording, read_recording
 from edge.gate_desk.replay import as_json, as_text, replay
+from edge.gate_desk.score import score
+from edge.gate_desk.score_text import SHOWN_FAILURES
+from edge.gate_desk.score_text import as_json as score_json
+from edge.gate_desk.score_text import as_text as score_text
 from edge.recognition.gate import GateSettings, WrongGate
 from edge.recognition.gate_file import read_gate
 
@@ -49,7 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever reads has seen enough (`| head`); Python would complain once more when it closes the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (NoRecording, WrongGate, WrongCall) as error:
+    except (NoRecording, WrongGate, WrongLabels, WrongCall) as error:
         print(f"tallygate: {error}", file=sys.stderr)
         return 2
     return status
@@ -69,6 +75,32 @@ def _replay(argv: Sequence[str]) -> int:
     return 0
 
 
+def _score(argv: Sequence[str]) -> int:
+    parser = _parser("score", "How often a gate is right on labelled recordings, with 95 % intervals.")
+    _add_labelled(parser)
+    parser.add_argument("--failures", type=int, default=SHOWN_FAILURES, metavar="N", help="how many to list")
+    parser.add_argument("--json", action="store_true", help="print one object")
+    arguments = parser.parse_args(argv)
+    labels = read_labels(arguments.labels)
+    gate, recordings = _read(arguments.file, arguments)
+    scored = []
+    for recording in recordings:
+        replayed = replay(recording, gate)
+        _tell_counters(recording.name, replayed.counters)
+        scored.append((recording, replayed, labels))
+    found = score(scored, gate)
+    if not found.right.of:
+        raise WrongCall(
+            f"not one label belongs to {', '.join(map(str, arguments.file))}: expected the same EPCs and times"
+        )
+    print(
+        json.dumps(score_json(found), ensure_ascii=False, indent=1)
+        if arguments.json
+        else score_text(found, arguments.failures)
+    )
+    return 0
+
+
 def _simulate(argv: Sequence[str]) -> int:
     program: Program = import_module("firmware_bridges.gate_simulator.run").main
     return program(argv)
@@ -77,6 +109,7 @@ def _simulate(argv: Sequence[str]) -> int:
 # command → (program, what it does)
 PROGRAMS: dict[str, tuple[Program, str]] = {
     "replay": (_replay, "one row for each passage of a recording"),
+    "score": (_score, "how often a gate is right on labelled recordings"),
     "simulate": (_simulate, "a recording with its truth, from a simulated gate"),
 }
 
@@ -99,16 +132,31 @@ def _add_reading(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--gate", type=Path, metavar="TOML", help="the gate: its antennas and parameters")
 
 
+def _add_labelled(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("file", type=Path, nargs="+", metavar="FILE", help="recordings, plain or gzipped")
+    parser.add_argument(
+        "--labels",
+        nargs="+",
+        required=True,
+        metavar="LABELS",
+        help="moving=FILE stationary=FILE, files named labels_moving… or labels_stationary…, their folder, or a CSV of "
+        "events (epc, from, to, truth)",
+    )
+    _add_reading(parser)
+
+
 def _read(
     files: Sequence[Path], arguments: argparse.Namespace, eyes: Path | None = None
 ) -> tuple[GateSettings, list[Recording]]:
     """The gate and the recordings of it; tells what had to be left out. Raises NoRecording, WrongGate, WrongCall."""
     gate = None if arguments.gate is None else read_gate(_text(arguments.gate), str(arguments.gate))
-    recordings = []
+    recordings: list[Recording] = []
     for path in files:
         recording = read_recording(
             path, arguments.format, antennas=None if gate is None else gate.inside | gate.outside, eyes=eyes
         )
+        if recording.name in [other.name for other in recordings]:
+            recording = replace(recording, name=str(path))
         recordings.append(recording)
         for note in recording.notes:
             _tell(f"{path}: {note}")

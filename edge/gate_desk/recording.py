@@ -195,7 +195,7 @@ def read_recording(
         for line, cells in _rows(text, head, complaints):
             try:
                 columns.take(cells, head)
-            except _BadCell as bad:
+            except BadCell as bad:
                 complaints.add(bad, line, head)
             for dropped in columns.dropped:
                 complaints.add(dropped, line, head)
@@ -224,7 +224,7 @@ def read_eyes(path: Path) -> tuple[EyeChange, ...]:
             try:
                 stamp, port, state = (cell.strip() for cell in cells[:3])
                 changes.append(EyeChange(_antenna(port), _is_broken(state), _Times()[stamp]))
-            except _BadCell as bad:
+            except BadCell as bad:
                 raise NoRecording(f"{path}: line {rows.line_num}: expected {bad.expected}, got {bad.got}") from bad
             except ValueError as error:
                 raise NoRecording(f"{path}: line {rows.line_num}: expected 3 cells, got {len(cells)}") from error
@@ -342,16 +342,16 @@ def _rows(text: Iterator[str], head: _Head, complaints: "_Complaints") -> Iterat
         except StopIteration:
             return
         except csv.Error as error:
-            complaints.add(_BadCell("wrong_row", "", "a row of cells", str(error)), line, head)
+            complaints.add(BadCell("wrong_row", "", "a row of cells", str(error)), line, head)
             continue
         except (EOFError, OSError, zlib.error) as error:
-            complaints.add(_BadCell("cut_off", "", "a whole file", str(error)), line, head)
+            complaints.add(BadCell("cut_off", "", "a whole file", str(error)), line, head)
             return
         if len(cells) != head.width:
             if not any(cells) or (head.form == "emse" and cells[0].startswith("//")):
                 continue
             if len(cells) < head.width or any(cells[head.width :]):
-                bad = _BadCell("wrong_row", "", f"{head.width} cells", f"{len(cells)}: {_shown(','.join(cells))}")
+                bad = BadCell("wrong_row", "", f"{head.width} cells", f"{len(cells)}: {_shown(','.join(cells))}")
                 complaints.add(bad, line, head)
                 continue
         yield line, cells
@@ -360,7 +360,7 @@ def _rows(text: Iterator[str], head: _Head, complaints: "_Complaints") -> Iterat
 # ── Cells ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _BadCell(ValueError):
+class BadCell(ValueError):
     """A cell that cannot be used."""
 
     def __init__(self, kind: str, column: str, expected: str, got: str) -> None:
@@ -383,7 +383,7 @@ class _Complaints:
     def problems(self) -> tuple[Problem, ...]:
         return tuple(replace(problem, rows=self._rows[kind]) for kind, problem in self._first.items())
 
-    def add(self, bad: _BadCell, line: int, head: _Head) -> None:
+    def add(self, bad: BadCell, line: int, head: _Head) -> None:
         self._rows[bad.kind] = self._rows.get(bad.kind, 0) + 1
         if bad.kind not in self._first:
             column = head.names.get(bad.column, bad.column)
@@ -391,7 +391,7 @@ class _Complaints:
 
 
 class _Parsed(dict[str, T]):
-    """Cells parsed once: looking one up that is new parses it. A cell that cannot be used raises _BadCell."""
+    """Cells parsed once: looking one up that is new parses it. A cell that cannot be used raises BadCell."""
 
     def __init__(self, parse: Callable[[str], T]) -> None:
         super().__init__()
@@ -409,7 +409,7 @@ class _Times:
     """Cells with a time → microseconds: what stands before the fraction is parsed once for each second."""
 
     def __init__(self) -> None:
-        self._seconds: _Parsed[int] = _Parsed(_time_us)
+        self._seconds: _Parsed[int] = _Parsed(time_us)
 
     def __getitem__(self, cell: str) -> int:
         cell = cell.strip()
@@ -420,40 +420,42 @@ class _Times:
         return self._seconds[cell]
 
 
-def _time_us(cell: str) -> int:
+def time_us(cell: str, column: str = "time") -> int:
+    """Microseconds since 1970-01-01 UTC. Raises BadCell."""
     try:
         at = datetime.fromisoformat(cell)
     except ValueError as error:
-        raise _BadCell(
+        raise BadCell(
             "wrong_time", "time", "a time such as 2026-01-31T08:15:00.250+01:00", _shown(cell)
         ) from error
     if at.tzinfo is None:
-        raise _BadCell("no_zone", "time", "a time with its zone, Z or such as +01:00", _shown(cell))
+        raise BadCell("no_zone", column, "a time with its zone, Z or such as +01:00", _shown(cell))
     since = at - datetime(1970, 1, 1, tzinfo=UTC)
     return (since.days * 86_400 + since.seconds) * US + since.microseconds
 
 
-def _epc(cell: str) -> str:
+def epc_of(cell: str) -> str:
+    """Upper-case hex. Raises BadCell."""
     epc = cell.strip().upper()
     if not epc or len(epc) % 2 or not epc.isascii() or set(epc) - set("0123456789ABCDEF"):
-        raise _BadCell("wrong_epc", "epc", "an even number of hex digits", _shown(cell))
+        raise BadCell("wrong_epc", "epc", "an even number of hex digits", _shown(cell))
     return epc
 
 
 def _antenna(cell: str) -> int:
     text = cell.strip()
     if not (text.isdecimal() and text.isascii() and 1 <= int(text[:6]) <= MOST_ANTENNA):
-        raise _BadCell("wrong_antenna", "antenna", f"a number from 1 to {MOST_ANTENNA}", _shown(cell))
+        raise BadCell("wrong_antenna", "antenna", f"a number from 1 to {MOST_ANTENNA}", _shown(cell))
     return int(text)
 
 
 def _rssi_dbm(cell: str) -> float:
     value = _number(cell)
     if value is None:
-        raise _BadCell("unreadable", "rssi_dbm", "a number of dBm", _shown(cell))
+        raise BadCell("unreadable", "rssi_dbm", "a number of dBm", _shown(cell))
     if not WEAKEST_DBM <= value <= STRONGEST_DBM:
         limits = f"{WEAKEST_DBM:g} to {STRONGEST_DBM:g} dBm"
-        raise _BadCell("rssi_out_of_range", "rssi_dbm", limits, _shown(cell))
+        raise BadCell("rssi_out_of_range", "rssi_dbm", limits, _shown(cell))
     return value
 
 
@@ -463,7 +465,7 @@ def _phase_rad(cell: str) -> float:
         return float("nan")
     value = _number(cell)
     if value is None or abs(value) > 2 * pi + 0.01:
-        raise _BadCell("wrong_phase", "phase_rad", "radians from -2π to 2π, or nothing", _shown(cell))
+        raise BadCell("wrong_phase", "phase_rad", "radians from -2π to 2π, or nothing", _shown(cell))
     return value % (2 * pi)
 
 
@@ -474,7 +476,7 @@ def _channel_khz(cell: str) -> int:
     value = _number(cell)
     if value is None or not LOWEST_MHZ <= value <= HIGHEST_MHZ:
         limits = f"{LOWEST_MHZ:g} to {HIGHEST_MHZ:g} MHz, or nothing"
-        raise _BadCell("wrong_channel", "channel_mhz", limits, _shown(cell))
+        raise BadCell("wrong_channel", "channel_mhz", limits, _shown(cell))
     return round(value * 1000)
 
 
@@ -488,7 +490,7 @@ def _number(cell: str) -> float | None:
 
 def _is_broken(state: str) -> bool:
     if state.lower() not in ("broken", "clear"):
-        raise _BadCell("wrong_state", "state", "broken or clear", _shown(state))
+        raise BadCell("wrong_state", "state", "broken or clear", _shown(state))
     return state.lower() == "broken"
 
 
@@ -503,7 +505,7 @@ class _Columns:
     def __init__(self, antennas: frozenset[int] | None) -> None:
         self._antennas = antennas
         self._epcs: dict[str, int] = {}
-        self.dropped: list[_BadCell] = []  # cells of the newest row that it could do without
+        self.dropped: list[BadCell] = []  # cells of the newest row that it could do without
         self.times_us, self._tags, self._antenna = array("q"), array("q"), array("q")
         self._rssi_dbm, self._phases_rad, self._channels = array("d"), array("d"), array("q")
         self._time, self._tag, self._port = _Times(), _Parsed(self._tag_of), _Parsed(self._port_of)
@@ -512,7 +514,7 @@ class _Columns:
         self._places: tuple[int, ...] = ()
 
     def take(self, cells: list[str], head: _Head) -> None:
-        """Add a row. Raises _BadCell, and then nothing is added."""
+        """Add a row. Raises BadCell, and then nothing is added."""
         if not self._places:
             self._is_comma = head.form == "emse"
             self._places = tuple(head.at.get(name, -1) for name in (*NEEDED, *OPTIONAL))
@@ -535,18 +537,18 @@ class _Columns:
             return otherwise
         try:
             return column[cells[place].replace(",", ".") if self._is_comma else cells[place]]
-        except _BadCell as bad:
+        except BadCell as bad:
             self.dropped.append(bad)
             return otherwise
 
     def _tag_of(self, cell: str) -> int:
-        return self._epcs.setdefault(_epc(cell), len(self._epcs))
+        return self._epcs.setdefault(epc_of(cell), len(self._epcs))
 
     def _port_of(self, cell: str) -> int:
         port = _antenna(cell)
         if self._antennas is not None and port not in self._antennas:
             expected = f"one of the gate's antennas {', '.join(map(str, sorted(self._antennas)))}"
-            raise _BadCell("unknown_antenna", "antenna", expected, _shown(cell))
+            raise BadCell("unknown_antenna", "antenna", expected, _shown(cell))
         return port
 
     def recording(self, name: str, head: _Head, complaints: _Complaints) -> Recording:
