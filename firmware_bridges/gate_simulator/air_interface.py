@@ -216,7 +216,7 @@ class Rounds:
         if not was_a:
             self._b_until_s[who] = -FOREVER_S
         elif self._how.session == 0:
-            self._b_until_s[who] = end_s
+            self._b_until_s[who] = end_s - 1e-6  # a little early: the next visit may begin a rounding error sooner
         elif self._how.session == 1:
             self._b_until_s[who] = at_s + self._persistence_s[who]
         else:

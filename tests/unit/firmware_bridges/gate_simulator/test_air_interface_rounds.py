@@ -35,10 +35,10 @@ def test_a_long_visit_reads_every_tag_once_in_about_e_slots_each() -> None:
 
 
 def test_session_0_reads_a_tag_once_a_visit() -> None:
-    _, tag, dwell = inventoried(Inventory(session=0), tags=3, dwells=50)
+    _, tag, dwell = inventoried(Inventory(session=0), tags=6, dwells=50)
     pairs = set(zip(tag.tolist(), dwell.tolist(), strict=True))
     assert len(pairs) == len(tag)
-    assert len(tag) > 0.95 * 3 * 50
+    assert len(tag) > 0.95 * 6 * 50
 
 
 def test_session_1_is_silent_for_as_long_as_the_flag_persists() -> None:
