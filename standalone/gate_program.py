@@ -19,6 +19,8 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
+from edge.gate_desk.fit import TooLittle, fit, why
+from edge.gate_desk.fit import as_text as fit_text
 from edge.gate_desk.labels import WrongLabels, read_labels
 from edge.gate_desk.recording import FORMATS, NoRecording, Recording, read_recording
 from edge.gate_desk.replay import as_json, as_text, replay
@@ -27,7 +29,7 @@ from edge.gate_desk.score_text import SHOWN_FAILURES
 from edge.gate_desk.score_text import as_json as score_json
 from edge.gate_desk.score_text import as_text as score_text
 from edge.recognition.gate import GateSettings, WrongGate
-from edge.recognition.gate_file import read_gate
+from edge.recognition.gate_file import read_gate, write_gate
 
 # What recordings of this format are made with, when no gate file says otherwise.
 EMSE_INSIDE, EMSE_OUTSIDE = frozenset({1, 2}), frozenset({3, 4})
@@ -55,7 +57,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         # Whoever reads has seen enough (`| head`); Python would complain once more when it closes the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 0
-    except (NoRecording, WrongGate, WrongLabels, WrongCall) as error:
+    except (NoRecording, WrongGate, WrongLabels, TooLittle, WrongCall) as error:
         print(f"tallygate: {error}", file=sys.stderr)
         return 2
     return status
@@ -101,6 +103,32 @@ def _score(argv: Sequence[str]) -> int:
     return 0
 
 
+def _fit(argv: Sequence[str]) -> int:
+    parser = _parser(
+        "fit", "Tune a gate's thresholds on labelled recordings, as far as it holds on those left out."
+    )
+    _add_labelled(parser)
+    parser.add_argument("--out", type=Path, metavar="TOML", help="where the gate is written; default: printed")
+    arguments = parser.parse_args(argv)
+    out: Path | None = arguments.out
+    if out is not None and not out.parent.is_dir():
+        raise WrongCall(f"{out} cannot be written: there is no folder {out.parent}")
+    labels = read_labels(arguments.labels)
+    gate, recordings = _read(arguments.file, arguments)
+    fitted = fit([(recording, labels) for recording in recordings], gate, _tell)
+    written = write_gate(fitted.gate, why(fitted, [recording.name for recording in recordings]))
+    print(fit_text(fitted))
+    if out is None:
+        print(f"\n{written}", end="")
+        return 0
+    try:
+        out.write_text(written, encoding="utf-8")
+    except OSError as error:
+        raise WrongCall(f"{out} cannot be written: {error.strerror}") from error
+    print(f"\nwritten: {out}")
+    return 0
+
+
 def _simulate(argv: Sequence[str]) -> int:
     program: Program = import_module("firmware_bridges.gate_simulator.run").main
     return program(argv)
@@ -110,6 +138,7 @@ def _simulate(argv: Sequence[str]) -> int:
 PROGRAMS: dict[str, tuple[Program, str]] = {
     "replay": (_replay, "one row for each passage of a recording"),
     "score": (_score, "how often a gate is right on labelled recordings"),
+    "fit": (_fit, "tune a gate on labelled recordings"),
     "simulate": (_simulate, "a recording with its truth, from a simulated gate"),
 }
 
