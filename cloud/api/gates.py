@@ -35,7 +35,7 @@ class LogOut(BaseModel):
 
 
 class GatewayOut(BaseModel):
-    """A gateway; the last three are null before it was ever heard."""
+    """A gateway; `online`, `heard_at` and `clock_ahead_s` are null before it was ever heard."""
 
     site: str
     code: str
@@ -44,6 +44,11 @@ class GatewayOut(BaseModel):
     online: bool | None
     heard_at: Moment | None
     clock_ahead_s: str | None = Field(description="The gateway's clock minus ours at receipt.")
+    counters: dict[str, int] = Field(
+        description="What it counted since its program started, as it last said; `portal.kind` where a reader is "
+        "concerned: `dock.wrong_epc`, `dock.unknown_antenna`, `dock.rssi_out_of_range`, `dock.unknown_eye` … are "
+        "reads and events that were left out. A last will says none.",
+    )
 
 
 @router.get("/v1/gates", response_model=Page[GateOut], summary="Gates by code")
@@ -87,4 +92,5 @@ def _show_gateway(row: GatewayRow) -> GatewayOut:
         online=row.online,
         heard_at=row.received_at,
         clock_ahead_s=None if row.clock_us is None else micro_text(row.clock_us),
+        counters=row.counters,
     )

@@ -104,6 +104,7 @@ class GatewayRow:
     online: bool | None
     received_at: datetime | None
     clock_us: int | None
+    counters: dict[str, int]
     logs: list[dict[str, Any]]
 
 

@@ -26,9 +26,10 @@ RSSI_LEAST_DBM = -110.0
 RSSI_MOST_DBM = 0.0
 PHASE_STEPS = 4096  # of a turn, in ImpinjRFPhaseAngle
 
-WRONG_EPC = "wrong_epc"
-WRONG_RSSI = "wrong_rssi"
-WRONG_ANTENNA = "wrong_antenna"
+EMPTY_EPC = "empty_epc"  # no EPC at all: memory of a blank tag, or a reader that was not told to report it
+WRONG_EPC = "wrong_epc"  # not of whole words, too long, or not as long as it says
+RSSI_OUT_OF_RANGE = "rssi_out_of_range"
+UNKNOWN_ANTENNA = "unknown_antenna"
 UNDATED = "undated"  # used all the same; counted by the clock
 
 
@@ -52,7 +53,7 @@ class TagReports:
         self._antennas = frozenset(antennas)
         self._clock = clock
         self._named: set[str] = set()
-        self.counts = dict.fromkeys((WRONG_EPC, WRONG_RSSI, WRONG_ANTENNA), 0)
+        self.counts = dict.fromkeys((EMPTY_EPC, WRONG_EPC, RSSI_OUT_OF_RANGE, UNKNOWN_ANTENNA), 0)
 
     def forget_named(self) -> None:
         """A new connection: each kind of fault is worth a line again."""
@@ -82,15 +83,17 @@ class TagReports:
         """What makes this tag no usable read, and why; None when nothing does."""
         digits: bytes = tag.get("EPC", b"")
         bits = digits.bits if isinstance(digits, EpcData) else 4 * len(digits)
+        if bits == 0 and not digits:
+            return EMPTY_EPC, f"antenna {tag.get('AntennaID')}: expected 1 to 31 words of 16 bits, got 0 bits"
         if bits == 0 or bits % EPC_WORD_BITS or bits > EPC_BITS_MAX or bits != 4 * len(digits):
             return WRONG_EPC, f"expected 1 to 31 words of 16 bits, got {bits} bits in {bytes(digits)!r:.140}"
         antenna = tag.get("AntennaID")
         if antenna not in self._antennas:
-            return WRONG_ANTENNA, f"{digits!r}: expected antenna {sorted(self._antennas)}, got {antenna}"
+            return UNKNOWN_ANTENNA, f"{digits!r}: expected antenna {sorted(self._antennas)}, got {antenna}"
         rssi_dbm = _rssi_dbm(tag)
         if rssi_dbm is None or not RSSI_LEAST_DBM <= rssi_dbm <= RSSI_MOST_DBM:
             return (
-                WRONG_RSSI,
+                RSSI_OUT_OF_RANGE,
                 f"{digits!r}: expected {RSSI_LEAST_DBM:g} to {RSSI_MOST_DBM:g} dBm, got {rssi_dbm}",
             )
         return None

@@ -101,6 +101,7 @@ SELECT g.gate_id, g.code, i.code AS inside, o.code AS outside, g.crossing_group,
 -- gateways --
 -- Gateways by id with what they last said and how far their logs are applied.
 SELECT g.gateway_id, g.site, g.code, g.lane, s.online, s.received_at, s.clock_us,
+       coalesce(s.status->'counters', '{}') AS counters,
        coalesce((SELECT jsonb_agg(jsonb_build_object('epoch', l.epoch, 'applied_seq', l.applied_seq,
                                                      'end_seq', l.end_seq, 'stopped', l.stopped)
                                   ORDER BY l.begun_at, l.epoch)

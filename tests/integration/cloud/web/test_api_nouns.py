@@ -1,5 +1,6 @@
 """Master data, expectations and declared movements through the API, each change seen where it should be."""
 
+import json
 import uuid
 from typing import Any
 
@@ -367,6 +368,17 @@ def test_quarantine_shows_the_bytes_and_what_became_of_them(own_house: Any) -> N
 def test_gateways_show_how_far_their_logs_are(house: Any) -> None:
     logs = {row["code"]: row for row in house.admin.everything("/v1/gateways")}["gw-1"]["logs"]
     assert [(log["applied_seq"], log["end_seq"], log["stopped"]) for log in logs] == [(6, None, None)]
+
+
+def test_a_gateway_shows_what_it_counted_reader_by_reader(own_house: Any) -> None:
+    said = {"online": True, "counters": {"dock.wrong_epc": 3, "dock.unknown_eye": 1, "written": 7}}
+    own_house.owner.execute(
+        "INSERT INTO gateway_status SELECT company_id, gateway_id, now(), true, 0, %s"
+        " FROM gateways WHERE code = 'gw-1'",
+        [json.dumps(said)],
+    )
+    shown = {row["code"]: row["counters"] for row in own_house.admin.everything("/v1/gateways")}
+    assert shown == {"gw-1": said["counters"], "gw-2": {}}
 
 
 def test_a_registered_tag_says_where_it_is(house: Any) -> None:
