@@ -93,7 +93,7 @@ def show_picture(company: Company, picture: Picture, now: datetime) -> dict[str,
             "unknown_gateways": counts.unknown_gateways,
         },
         "gateways": [_gateway(row) for row in picture.gateways],
-        "gates": [_gate(row, known) for row in picture.gates],
+        "gates": [_gate(row, known, _arrived(row, picture.passages)) for row in picture.gates],
         "passages": [_passage(row) for row in picture.passages],
         "movements": [_movement(row) for row in picture.movements],
         "balances": _some(picture.balances, [_balance(row) for row in picture.balances]),
@@ -125,9 +125,19 @@ def _gateway(row: GatewayNow) -> dict[str, Any]:
     }
 
 
-def _gate(row: GateNow, known: dict[str, TaggedItem]) -> dict[str, Any]:
+def _arrived(row: GateNow, passages: Sequence[PassageRow]) -> set[str]:
+    """Tags whose passage came after the gate's newest summary: what that said of them as provisional is over."""
+    return {
+        one.epc
+        for one in passages
+        if one.gate == row.code and row.received_at and one.recorded_at > row.received_at
+    }
+
+
+def _gate(row: GateNow, known: dict[str, TaggedItem], arrived: set[str]) -> dict[str, Any]:
     seen = row.summary or {}
-    tags = sorted(seen.get("tags", ()), key=lambda tag: (-tag["reads"], tag["epc"]))
+    # Those that wait for their verdict stand first: they are not read any more, and are what one waits for.
+    tags = sorted(seen.get("tags", ()), key=lambda tag: (_provisional(tag) is None, -tag["reads"], tag["epc"]))
     return {
         "code": row.code,
         "inside": row.inside,
@@ -143,11 +153,18 @@ def _gate(row: GateNow, known: dict[str, TaggedItem]) -> dict[str, Any]:
                 "reads": tag["reads"],
                 "antennas": tag["antennas"],
                 "rssi_dbm": tag["peak_rssi_dbm"],
+                "provisional": None if tag["epc"] in arrived else _provisional(tag),
                 **_item_of(known.get(tag["epc"])),
             }
             for tag in tags[:TAGS_SHOWN]
         ],
     }
+
+
+def _provisional(tag: dict[str, Any]) -> str | None:
+    """`in` or `out` while a crossing was seen that is not decided; it moves nothing."""
+    said = tag.get("provisional")
+    return said if said in ("in", "out") else None
 
 
 def _item_of(tag: TaggedItem | None) -> dict[str, Any]:

@@ -185,7 +185,7 @@ class Feed(Generic[Row]):
 
 
 MOVEMENTS = Feed("movements", MovementRow, ("item", "kind", "document", "location"))
-PASSAGES = Feed("passages", PassageRow, ("gate", "epc", "outcome"))
+PASSAGES = Feed("passages", PassageRow, ("gate", "epc", "direction", "outcome", "from_us", "before_us"))
 JOURNAL_ENTRIES = Feed("journal_entries", EntryRow, ("period", "document", "account", "kind", "dimension"))
 
 

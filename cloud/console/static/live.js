@@ -181,7 +181,8 @@ const builders = {
         [row.gate ?? "?"],
         row.item ? [el("b", {}, named(row) || row.item), el("small", { class: "epc" }, row.epc)]
           : [el("b", { class: "epc" }, row.epc), el("small", {}, t("gates.unknown_tag"))],
-        [el("span", { class: "way", "data-way": row.direction },
+        [el("a", { class: "way", "data-way": row.direction, href: "/passages/" + row.id,
+          "aria-label": t("passages.why", { direction: t("direction." + row.direction), tag: row.epc }) },
           el("span", { class: "arrow", "aria-hidden": "true" }, arrows[row.direction]), t("direction." + row.direction)),
         el("small", { title: row.reason || null }, `${Math.round(row.confidence * 100)} %`)],
         // Turned back and undecided are both direction and outcome; once is enough.
@@ -275,7 +276,9 @@ function gateCard(gate, state) {
   const tags = state !== "reading" ? [] : gate.tags.map((tag) => {
     const bar = el("meter", { min: 0, max: strongest, value: tag.reads, "aria-hidden": "true" });
     return el("li", {},
-      el("span", { class: "what" }, el("b", {}, named(tag) || tag.item || t("gates.unknown_tag")), el("small", { class: "epc" }, tag.epc)),
+      el("span", { class: "what" }, el("b", {}, named(tag) || tag.item || t("gates.unknown_tag")), el("small", { class: "epc" }, tag.epc),
+        ...(tag.provisional ? [el("span", { class: "chip provisional", "data-look": "warn", title: t("gates.provisional_why") },
+          t("gates.provisional", { direction: t("direction." + tag.provisional) }))] : [])),
       bar,
       el("span", { class: "signal" }, el("b", {}, String(tag.reads)),
         el("small", {}, `${Math.round(tag.rssi_dbm)} dBm · ${t("gates.antennas", { list: tag.antennas.join(" ") })}`)));

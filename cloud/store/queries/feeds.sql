@@ -64,7 +64,10 @@ SELECT w.xid::text, o.lane, o.batch_no, o.row_no, o.movement_id, o.recorded_at, 
        {beyond} (%(xid)s::xid8, %(lane)s::smallint, %(batch_no)s::bigint, %(row_no)s::integer)
    AND (%(gate)s::text IS NULL OR a.code = %(gate)s)
    AND (%(epc)s::text IS NULL OR o.epc = %(epc)s)
+   AND (%(direction)s::smallint IS NULL OR o.direction = %(direction)s)
    AND (%(outcome)s::smallint IS NULL OR o.outcome = %(outcome)s)
+   AND (%(from_us)s::bigint IS NULL OR o.occurred_us >= %(from_us)s)
+   AND (%(before_us)s::bigint IS NULL OR o.occurred_us < %(before_us)s)
  ORDER BY w.xid {way}, w.lane {way}, w.batch_no {way}, o.row_no {way} LIMIT %(limit)s
 
 -- journal_entries --

@@ -110,7 +110,11 @@ GOLDEN: dict[str, tuple[Any, Any]] = {
             tags_total=2,
             tags=[
                 readings.TagSeen(
-                    epc="3034257BF7194E4000001A85", reads=421, antennas=[1, 2, 3], peak_rssi_dbm=-48.5
+                    epc="3034257BF7194E4000001A85",
+                    reads=421,
+                    antennas=[1, 2, 3],
+                    peak_rssi_dbm=-48.5,
+                    provisional="in",
                 ),
                 readings.TagSeen(epc="E28011606000020D36A1B2C3", reads=219, antennas=[4], peak_rssi_dbm=-63.0),
             ],
@@ -205,3 +209,13 @@ def test_another_schema_number_is_refused(name: str, number: int) -> None:
 def test_a_message_without_a_schema_number_is_refused(name: str) -> None:
     with pytest.raises(UnreadableMessage, match="schema"):
         CHANNEL_OF[name].decode(changed(name, lambda message: message.pop("schema")))
+
+
+def test_readings_of_a_gateway_that_knows_no_provisional_verdicts_are_read_without_one() -> None:
+    def before(message: dict[str, Any]) -> None:
+        for tag in message["tags"]:
+            tag.pop("provisional", None)
+
+    seen = readings.decode(changed("readings.v1.json", before))
+    assert [tag.provisional for tag in seen.tags] == [None, None]
+    assert json.loads(readings.encode(seen)) == json.loads(changed("readings.v1.json", before))
