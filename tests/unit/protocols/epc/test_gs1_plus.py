@@ -88,6 +88,11 @@ def plus_vectors() -> list[dict[str, Any]]:
     return [vector for vector in _document()["vectors"] if "+" in vector["scheme"]]
 
 
+def _element_strings_of_classic_vectors() -> set[str]:
+    texts = {vector.get("gs1_element_string") for vector in _document()["vectors"] if "+" not in vector["scheme"]}
+    return {text for text in texts if text}
+
+
 # --- The standard's examples and the collected vectors -------------------------------------------------------------
 
 
@@ -135,6 +140,12 @@ def test_collected_memory_to_refuse_is_refused_with_the_reason(vector: dict[str,
     got = decode(vector["hex"])
     assert got.error
     assert (got.epc_uri, got.element_string, got.digital_link) == (None, None, None)
+
+
+@pytest.mark.shared
+@pytest.mark.parametrize("text", sorted(_element_strings_of_classic_vectors()))
+def test_a_key_of_a_classic_tag_can_move_to_a_plus_tag(text: str) -> None:
+    assert read(encode_plus(text)).element_string == text
 
 
 # --- Any value of every scheme -------------------------------------------------------------------------------------
