@@ -19,7 +19,7 @@ from edge.gate_desk.recording import US, Recording
 WHOLE = 95.0  # per cent of the visits that the suggested hold leaves in one piece
 FEWEST = 20  # visits below which nothing is suggested
 BINS_PER_DECADE = 10  # of silences' logarithms
-SHORTEST_S, LONGEST_S = 0.1, 60.0  # where the valley is looked for; shorter silences are those within a round
+SHORTEST_S, LONGEST_S = 0.1, 3600.0  # where it is looked for; shorter silences are those within a round
 DEEP = 0.5  # the valley must be at least this much lower than the lower heap
 
 Seconds = npt.NDArray[np.float64]
@@ -98,15 +98,18 @@ def _visits(silences: Seconds, between_s: float | None) -> list[Seconds]:
 def _between(silences: Seconds) -> float | None:
     """The emptiest place between the two heaps of silences, on a logarithmic scale; None when there is one heap."""
     edges = np.arange(np.log10(SHORTEST_S), np.log10(LONGEST_S), 1 / BINS_PER_DECADE)
-    counts, _ = np.histogram(np.log10(np.maximum(silences, 1e-6)), edges)
+    counts, _ = np.histogram(np.log10(np.clip(silences, 1e-6, LONGEST_S / 2)), edges)
     smooth = np.convolve(counts, (0.25, 0.5, 0.25), mode="same")
-    best: tuple[float, int] | None = None
+    best: tuple[float, list[int]] = (0.0, [])
     for place in range(1, len(smooth) - 1):
         lower_heap = min(smooth[:place].max(), smooth[place + 1 :].max())
-        depth = lower_heap - smooth[place]
-        if lower_heap > 0 and smooth[place] <= (1 - DEEP) * lower_heap and (best is None or depth > best[0]):
-            best = (float(depth), place)
-    return None if best is None else float(10 ** ((edges[best[1]] + edges[best[1] + 1]) / 2))
+        depth = float(lower_heap - smooth[place])
+        if lower_heap > 0 and smooth[place] <= (1 - DEEP) * lower_heap and depth >= best[0]:
+            best = (depth, [*best[1], place] if depth == best[0] else [place])
+    if not best[1]:
+        return None
+    middle = best[1][len(best[1]) // 2]
+    return float(10 ** ((edges[middle] + edges[middle + 1]) / 2))
 
 
 def _summed(visits: list[Seconds], between_s: float | None, hold_s: float) -> Silences:
