@@ -11,6 +11,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.benchmarks.figure import Figure
+from tests.benchmarks.gate import measure_gate
 from tests.benchmarks.histories import measure_histories
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.kernels import measure_kernels
@@ -21,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "histories": measure_histories,
     "ingest": measure_ingest,
     "ledger": measure_ledger,
+    "gate": measure_gate,
 }
 
 
