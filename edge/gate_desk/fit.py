@@ -199,11 +199,16 @@ def cut(recording: Recording, labels: Labels) -> tuple[Labelled, ...]:
 
 
 def _quiet_us(at_us: int, labels: Events) -> int:
-    """The first time from `at_us` on at which no event other than parking is going on."""
-    for event in labels.events:  # by their beginning
-        if event.truth is not Truth.STAYED and event.from_us <= at_us <= event.to_us:
-            at_us = event.to_us + 1
-    return at_us
+    """The time nearest to `at_us` at which no event other than parking is going on."""
+    events = [event for event in labels.events if event.truth is not Truth.STAYED]
+    before_us = after_us = at_us
+    for event in sorted(events, key=lambda event: -event.to_us):
+        if event.from_us < before_us <= event.to_us:
+            before_us = event.from_us
+    for event in events:  # by their beginning
+        if event.from_us < after_us <= event.to_us:
+            after_us = event.to_us + 1
+    return before_us if at_us - before_us < after_us - at_us else after_us
 
 
 def _labels_between(labels: Labels, from_us: int, to_us: int) -> Labels:
