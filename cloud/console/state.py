@@ -26,6 +26,18 @@ from cloud.store.live import BalanceNow, GateNow, GatewayNow, LayerNow, Picture,
 # Without an open stream nobody counts versions, so a picture is not believed for longer than this.
 PICTURE_KEPT_S = 2.0
 TAGS_SHOWN = 10  # of one gate, strongest first; the rest is counted
+# What a gateway counts of its readers' words that it could not use, the last part of a counter's name.
+LEFT_OUT = frozenset(
+    (
+        "empty_epc",
+        "wrong_epc",
+        "unknown_antenna",
+        "rssi_out_of_range",
+        "unknown_eye",
+        "malformed_messages",
+        "unknown_messages",
+    )
+)
 
 _METHOD_NAMES = {number: name for name, number in METHODS.items()}
 
@@ -122,6 +134,11 @@ def _gateway(row: GatewayNow) -> dict[str, Any]:
         ],
         "waiting_since": None if waiting_us is None else moment_or_none(waiting_us),
         "stopped": row.stopped,
+        "left_out": [
+            {"name": name, "count": count}
+            for name, count in sorted(said.get("counters", {}).items())
+            if count and name.rpartition(".")[2] in LEFT_OUT
+        ],
     }
 
 

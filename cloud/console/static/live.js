@@ -302,6 +302,10 @@ function gatewayRow(row, state) {
   if (row.waiting_since) notes.push(t("gateways.waiting", { age: age(row.waiting_since) }));
   const ahead = Math.round(Number(row.clock_ahead_s ?? 0) * 10) / 10;
   if (Math.abs(ahead) >= 2) notes.push(t(ahead > 0 ? "gateways.clock_ahead" : "gateways.clock_behind", { seconds: Math.abs(ahead) }));
+  if (row.left_out.length) {
+    const list = row.left_out.map((one) => `${one.name} ${grouped(String(one.count))}`).join(", ");
+    notes.push(t("gateways.left_out", { list }));
+  }
   const devices = row.devices.map((device) => chip(device.name, device.connected ? "good" : "bad"));
   const words = { stopped: t("gateways.offline"), never: t("gateways.never"), offline: t("gateways.offline"),
     silent: t("gateways.silent"), online: t("gateways.online") };

@@ -131,7 +131,10 @@ def test_tags_in_a_gate_are_shown_while_they_are_read(page: Page, own_house: Any
 def test_a_gateways_state_is_shown(page: Page, own_house: Any) -> None:
     sign_in(page, own_house)
     expect(page.locator("#count-gateways b")).to_have_text("0/2")
-    status = {"devices": [{"name": "portal-1", "connected": True}, {"name": "portal-2", "connected": False}]}
+    status = {
+        "devices": [{"name": "portal-1", "connected": True}, {"name": "portal-2", "connected": False}],
+        "counters": {"portal-1.wrong_epc": 1200, "portal-1.reads": 5, "portal-2.unknown_eye": 0, "refused": 3},
+    }
     own_house.owner.execute(
         "INSERT INTO gateway_status VALUES (%s, %s, now(), true, -3500000, %s)",
         [own_house.warehouse.company_id, own_house.warehouse.gateways["gw-1"][0], json.dumps(status)],
@@ -140,6 +143,7 @@ def test_a_gateways_state_is_shown(page: Page, own_house: Any) -> None:
     row = page.locator("#gateways li").filter(has_text="MAIN/gw-1")
     expect(row).to_contain_text("Online")
     expect(row).to_contain_text("clock 3.5 s behind")
+    expect(row).to_contain_text(re.compile(r"left out: portal-1\.wrong_epc 1,200$"))
     expect(row.locator(".chip[data-look=bad]")).to_have_text("portal-2")
     own_house.owner.execute("UPDATE gateway_status SET online = false, received_at = now()")
     expect(row).to_contain_text("Offline")
