@@ -199,11 +199,14 @@ def by_walker(
     gate: Gate, walker: Walker, times_s: Floats, antenna: Integers, at: Point, wave_number: Floats
 ) -> tuple[Floats, Complexes]:
     """(decibels taken from the direct wave, wave that comes by way of the body)."""
-    x, y = walker.way.at(times_s)
-    from_ = (gate.at_m[antenna, 0], gate.at_m[antenna, 1], gate.at_m[antenna, 2])
-    to_tag = np.sqrt((at[0] - x) ** 2 + (at[1] - y) ** 2 + 0.1)
-    to_antenna = np.sqrt((from_[0] - x) ** 2 + (from_[1] - y) ** 2 + 0.1)
-    return person_db(at, from_, x, y), scattered(to_tag, to_antenna, wave_number, walker.section_m2)
+    # Single precision: a hundredth of a radian at 100 m, and twice as fast on what takes most of the time.
+    x, y = (one.astype(np.float32) for one in walker.way.at(times_s))
+    tag_x, tag_y, tag_z = (one.astype(np.float32) for one in at)
+    from_x, from_y, from_z = (gate.at_m[antenna, axis].astype(np.float32) for axis in range(3))
+    to_tag = np.sqrt((tag_x - x) ** 2 + (tag_y - y) ** 2 + np.float32(0.1))
+    to_antenna = np.sqrt((from_x - x) ** 2 + (from_y - y) ** 2 + np.float32(0.1))
+    taken_db = person_db((tag_x, tag_y, tag_z), (from_x, from_y, from_z), x, y)
+    return taken_db, scattered(to_tag, to_antenna, wave_number.astype(np.float32), walker.section_m2)
 
 
 def wave_numbers(channels_mhz: tuple[float, ...]) -> Floats:

@@ -12,13 +12,13 @@ and Propagation Magazine 51(2), 2009)
 """
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
 
-Floats = npt.NDArray[np.float64]
-Complexes = npt.NDArray[np.complex128]
+Floats = npt.NDArray[np.floating[Any]]
+Complexes = npt.NDArray[np.complexfloating[Any, Any]]
 Integers = npt.NDArray[np.int64]
 
 LIGHT_M_S: Final = 299_792_458.0
@@ -126,5 +126,6 @@ def scattered(to_tag_m: Floats, to_antenna_m: Floats, wave_number: Floats, secti
     1.2). A person's section is about 0.5 m² at UHF, a forklift's several.
     """
     first, second = np.maximum(to_tag_m, 0.5), np.maximum(to_antenna_m, 0.5)
-    amplitude = (0.5 / wave_number) * np.sqrt(section_m2 / (4 * np.pi)) / (first * second)
-    return amplitude * np.exp(-1j * wave_number * (to_tag_m + to_antenna_m))
+    amplitude = float(np.sqrt(section_m2 / (4 * np.pi)) / 2) / (wave_number * first * second)
+    turn = wave_number * (to_tag_m + to_antenna_m)
+    return np.asarray(amplitude * np.cos(turn) - 1j * (amplitude * np.sin(turn)))

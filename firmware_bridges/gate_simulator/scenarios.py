@@ -40,6 +40,7 @@ from firmware_bridges.gate_simulator.world import (
 )
 
 GAP_S: Final = 8.0  # between events: more than twice the hold of recognition
+LONGEST_TURN_BACK_S: Final = 18.0  # the longest recorded one
 PALLET_M: Final = (1.2, 0.8, 1.4)
 TROLLEY_M: Final = (0.8, 0.6, 1.2)
 MATERIAL_SHARES: Final = ((CARDBOARD, 0.4), (MIXED, 0.35), (LIQUID, 0.15), (METAL, 0.1))
@@ -164,9 +165,12 @@ def _near(start_s: float, group: str, random: np.random.Generator) -> Event:
 
 
 def _turn_back(start_s: float, group: str, random: np.random.Generator) -> Event:
-    side, speed = float(random.choice([-1.0, 1.0])), float(random.uniform(0.7, 2.0))
+    """Out and back in at most LONGEST_TURN_BACK_S."""
+    side, speed = float(random.choice([-1.0, 1.0])), float(random.uniform(1.15, 2.0))
     beyond = float(random.uniform(0.8, 2.5))
-    way = turn_back(side, start_s, beyond, speed, random, waits_s=float(random.uniform(0.0, 4.0)))
+    spare_s = LONGEST_TURN_BACK_S - 2 * (FAR_M + beyond) / speed
+    waits_s = float(random.uniform(0.0, min(4.0, spare_s))) if spare_s > 0 else 0.0
+    way = turn_back(side, start_s, beyond, speed, random, waits_s=waits_s)
     load = _load(group, way, _tags(random), _whole(way, "turned_back"), random)
     return Event((load,), (_driver(way, random),))
 
@@ -212,7 +216,7 @@ def _leaves(start_s: float, group: str, random: np.random.Generator) -> Event:
 def _waits_in_gate(start_s: float, group: str, random: np.random.Generator) -> Event:
     """A forklift that comes to the gate, waits in it for half a minute and more, and goes back."""
     side, speed = float(random.choice([-1.0, 1.0])), float(random.uniform(0.7, 1.5))
-    nearest = side * float(random.uniform(-0.3, 1.0))
+    nearest = side * float(random.uniform(0.2, 1.0))
     points = [(side * FAR_M, 0.0), (nearest, 0.0), (side * FAR_M, 0.0)]
     way = along(points, start_s, speed, random, {1: float(random.uniform(20.0, 60.0))})
     return Event((_load(group, way, _tags(random), _whole(way, "near"), random),), (_driver(way, random),))
