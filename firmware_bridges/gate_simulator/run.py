@@ -10,7 +10,7 @@ import sys
 from pathlib import Path
 
 from firmware_bridges.gate_simulator.recording import write_recording
-from firmware_bridges.gate_simulator.scenarios import CATALOGUE, READERS, with_reader
+from firmware_bridges.gate_simulator.scenarios import CATALOGUE, MOUNTS, READERS, seen_by
 from firmware_bridges.gate_simulator.simulation import simulate
 
 
@@ -23,6 +23,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--seed", type=int, default=1, help="the dice; the same seed makes the same files")
     parser.add_argument("--events", type=int, default=20, help="how many events; of `parked`: how many tags")
     parser.add_argument("--reader", choices=sorted(READERS), help="its settings, where not the scenario's own")
+    parser.add_argument(
+        "--mount", choices=sorted(MOUNTS), help="where antennas look, where not as the scenario has it"
+    )
     parser.add_argument("--out", type=Path, required=True, help="reads: time, epc, antenna, rssi_dbm, …")
     parser.add_argument("--labels", type=Path, help="what is true: epc, from, to, truth, group, reads")
     parser.add_argument("--eyes", type=Path, help="photo-eyes: time, port, state")
@@ -30,8 +33,7 @@ def main(argv: list[str] | None = None) -> int:
     if arguments.events < 1 or arguments.seed < 0:
         parser.error(f"expected events ≥ 1 and seed ≥ 0, got {arguments.events} and {arguments.seed}")
     world = CATALOGUE[arguments.scenario](arguments.seed, arguments.events)
-    if arguments.reader:
-        world = with_reader(world, READERS[arguments.reader])
+    world = seen_by(world, arguments.reader, arguments.mount)
     simulated = simulate(world, arguments.seed)
     try:
         write_recording(simulated, arguments.out, arguments.labels, arguments.eyes)
@@ -40,7 +42,8 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     print(
         f"{arguments.out}: {len(simulated)} reads of {world.tags} tags in {world.lasts_s:.0f} s, "
-        f"{len(simulated.truths)} truths, {len(simulated.eyes)} photo-eye events (antennas 1, 2 inside, 3, 4 outside)"
+        f"{len(simulated.truths)} truths, {len(simulated.eyes)} photo-eye events\n"
+        "antennas 1, 2 inside, 3, 4 outside; photo-eyes 1 in the door, 2 before, 3 behind it"
     )
     return 0
 

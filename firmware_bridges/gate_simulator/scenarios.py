@@ -47,8 +47,11 @@ MATERIAL_SHARES: Final = ((CARDBOARD, 0.4), (MIXED, 0.35), (LIQUID, 0.15), (META
 # A hundred labels on one trolley take from each other: some decibels each, as their antennas couple.
 CROWDED: Final = Material("crowded cardboard", 5.0, 6.0, 15.0, 0.5)
 SPEEDS_M_S: Final = (0.5, 2.5)
-DOOR: Final = (PhotoEye(1, 0.0),)
-DOOR_TWO: Final = (PhotoEye(1, -0.25), PhotoEye(2, 0.25))  # outside, inside
+# One beam in the door's line, and one 0.25 m before and one behind it: a gate is wired to the first or to the others.
+DOOR_PORT, OUTSIDE_PORT, INSIDE_PORT = 1, 2, 3
+EYES: Final = (PhotoEye(DOOR_PORT, 0.0), PhotoEye(OUTSIDE_PORT, -0.25), PhotoEye(INSIDE_PORT, 0.25))
+# How antennas are mounted: looking away from the door on their side, or straight across the way on both sides.
+MOUNTS: Final = {"away": portal(), "across": portal(away=0.0)}
 
 DENSE: Final = Reader()
 # As the recorded shuttle runs were read: 100-odd reads a second, each tag once in about 1.6 s.
@@ -228,56 +231,56 @@ _BUSY: Final = Hall()
 
 
 def passes(
-    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = DOOR
+    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = EYES
 ) -> World:
     """Pallets of 4 to 24 tags straight through, in and out."""
     return _following(seed, n, _one_pass, reader, hall, eyes)
 
 
 def near(
-    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = DOOR
+    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = EYES
 ) -> World:
     """Past the door along the wall, or towards it and back, 0.8 to 2.5 m from its line."""
     return _following(seed, n, _near, reader, hall, eyes)
 
 
 def turn_backs(
-    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = DOOR
+    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = EYES
 ) -> World:
     """Through both fields and back."""
     return _following(seed, n, _turn_back, reader, hall, eyes)
 
 
 def crossing_forklifts(
-    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = DOOR
+    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = EYES
 ) -> World:
     """Two forklifts in opposite directions at the same time."""
     return _following(seed, n, _crossing_forklifts, reader, hall, eyes)
 
 
 def convoys(
-    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = DOOR
+    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = EYES
 ) -> World:
     """Two to four pallets 2 to 3 s apart."""
     return _following(seed, n, _convoy, reader, hall, eyes)
 
 
 def stops_in_door(
-    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = DOOR
+    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = EYES
 ) -> World:
     """Slow pallets that stop within the door and go on."""
     return _following(seed, n, _stop_in_door, reader, hall, eyes)
 
 
 def leaves_after_parking(
-    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = DOOR
+    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = EYES
 ) -> World:
     """Goods parked beside the gate that then leave through it."""
     return _following(seed, n, _leaves, reader, hall, eyes)
 
 
 def waits_in_gate(
-    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = DOOR
+    seed: int, n: int, reader: Reader = DENSE, hall: Hall = _BUSY, eyes: tuple[PhotoEye, ...] = EYES
 ) -> World:
     """A forklift waits in the gate and goes back to where it came from."""
     return _following(seed, n, _waits_in_gate, reader, hall, eyes)
@@ -289,7 +292,7 @@ def parked(
     hours: float = 1.0,
     reader: Reader = SPARSE,
     hall: Hall = _BUSY,
-    eyes: tuple[PhotoEye, ...] = DOOR,
+    eyes: tuple[PhotoEye, ...] = EYES,
     people_an_hour: float = 60.0,
     passes_an_hour: float = 12.0,
 ) -> World:
@@ -371,6 +374,8 @@ CATALOGUE: Final[dict[str, Callable[[int, int], World]]] = {
 }
 
 
-def with_reader(world: World, reader: Reader) -> World:
-    """The same things happening before another reader."""
-    return replace(world, reader=reader)
+def seen_by(world: World, reader: str | None = None, mount: str | None = None) -> World:
+    """The same things happening before another of READERS, or with another of MOUNTS; None leaves it as it is."""
+    if reader is not None:
+        world = replace(world, reader=READERS[reader])
+    return world if mount is None else replace(world, antennas=MOUNTS[mount])

@@ -128,10 +128,12 @@ run. Shares have Wilson's 95 % intervals, rates Garwood's. A tag's verdict: `in 
 a crossing that was not told is undecided or missed, not wrong.
 """
 SIMULATED = """
-Worlds of at most 50 events each, one seed a world: `tallygate gate simulate --scenario NAME --seed SEED --events 50`
+Worlds of at most 50 events each, one seed a world:
+`tallygate gate simulate --scenario NAME --seed SEED --events 50` (with `--reader` and `--mount` where they are named)
 makes the same reads. Groups are pallets of 4 to 24 tags at 0.5 to 2.5 m/s, of cardboard, mixed goods, liquid or metal,
 with a person or a forklift beside them. The dense reader asks session 0 (most tags get 24 reads a pass and more), the
-sparse one session 1 with one target (3 to 7 reads a pass), the American one hops over 50 channels.
+sparse one session 1 with one target (3 to 7 reads a pass), the American one hops over 50 channels. Antennas look away
+from the door on their side unless `across` is said: then all look straight across the way.
 """
 GROUPS = """
 A group's verdict is the direction in which most of its crossing tags crossed, when at least half of those that were
@@ -142,7 +144,10 @@ BY_READS = """
 Passes, near and turned back with the dense reader. Alone: up to 3 tags of each group, each fed to a recognition that
 sees no other tag.
 """
-VARIANTS = "The same reads of passes, near and turn-backs; the photo-eye is one beam in the door (GPI port 1)."
+VARIANTS = """
+The same reads of the first worlds of passes, near and turn-backs. One photo-eye is a beam in the door's line, two are
+one before and one behind it.
+"""
 DECISIONS = """
 From the last read of a visit to the decision, readers' clock, over all simulated crossings and turn-backs. A group
 that is still there may turn back, so its decision waits for it. The goal is 250 ms beyond the hold or after the
@@ -153,7 +158,7 @@ Goods 0.5 to 5 m from the door's line and 2.2 to 4.5 m beside the middle of the 
 forklifts pass and other goods go through the gate.
 """
 FAILURES = """
-The world's name holds scenario, reader and seed, then the event.
+The world's name holds scenario, reader, mounting and seed, then the event.
 """
 RECORDED = """
 Runs 1, 3 and 5 of corentinbouton/RFID-tags-detection (MIT): an Impinj reader, session 1, one target, one channel, no

@@ -93,8 +93,10 @@ def _flips(passages: list[Passage]) -> list[tuple[int, Direction, int]]:
 
 
 def _course_of_mover(recording: Recording, labels: TagLabels, passages: list[Passage]) -> Drawing:
-    """The mover with the most reads, in the first 100 s in which it is read."""
-    epc = max(sorted(labels.moving), key=lambda one: len(times_by_tag(recording).get(one, ())))
+    """The mover in the middle by its number of reads, in the first 100 s."""
+    times = times_by_tag(recording)
+    by_reads = sorted(labels.moving & set(times), key=lambda one: (len(times[one]), one))
+    epc = by_reads[len(by_reads) // 2]
     zero_us = int(recording.times_us[0])
     until_s = 100.0
     uprights = [

@@ -8,21 +8,26 @@ import numpy as np
 from edge.gate_desk.judging import Judged, judge
 from edge.gate_desk.labels import Event, Events, Truth
 from edge.gate_desk.recording import Recording
-from edge.readings import EyeChange, Passage, Sighting, TagRead
+from edge.readings import EyeChange, Passage, TagRead
 from edge.recognition.gate import GateSettings
 from edge.recognition.gate_recognition import GateRecognition
+from firmware_bridges.gate_simulator.scenarios import DOOR_PORT, INSIDE_PORT, OUTSIDE_PORT
 from firmware_bridges.gate_simulator.simulation import Simulated
 
 INSIDE, OUTSIDE = frozenset({1, 2}), frozenset({3, 4})
-DOOR_PORT = 1
+EYES: dict[str, dict[str, int]] = {
+    "none": {},
+    "one": {"eye_door": DOOR_PORT},
+    "two": {"eye_outside": OUTSIDE_PORT, "eye_inside": INSIDE_PORT},
+}
 
 
-def gate(with_eye: bool = False) -> GateSettings:
-    """The gate with every setting at its default."""
-    return GateSettings("gate", INSIDE, OUTSIDE, eye_door=DOOR_PORT if with_eye else None)
+def gate(eyes: str = "none") -> GateSettings:
+    """The gate with every setting at its default, wired to no photo-eye, to the one in the door, or to two."""
+    return replace(GateSettings("gate", INSIDE, OUTSIDE), **EYES[eyes])
 
 
-def recording_of(simulated: Simulated, name: str, with_phase: bool = True, with_eyes: bool = False) -> Recording:
+def recording_of(simulated: Simulated, name: str, with_phase: bool = True, eyes: str = "none") -> Recording:
     """What the desk would read from the simulation's files."""
     phases = simulated.phase_rad.astype(np.float64)
     return Recording(
@@ -35,13 +40,14 @@ def recording_of(simulated: Simulated, name: str, with_phase: bool = True, with_
         phases_rad=phases if with_phase else np.full(len(phases), np.nan),
         channels=simulated.channel.astype(np.int64),
         epcs=tuple(simulated.epcs),
-        eyes=eyes_of(simulated) if with_eyes else (),
+        eyes=eyes_of(simulated, eyes),
     )
 
 
-def eyes_of(simulated: Simulated) -> tuple[EyeChange, ...]:
-    """The photo-eyes as recognition takes them."""
-    return tuple(EyeChange(port, is_broken, at_us) for at_us, port, is_broken in simulated.eyes)
+def eyes_of(simulated: Simulated, eyes: str = "none") -> tuple[EyeChange, ...]:
+    """The photo-eyes that the gate is wired to, as recognition takes them."""
+    wired = set(EYES[eyes].values())
+    return tuple(EyeChange(port, is_broken, at_us) for at_us, port, is_broken in simulated.eyes if port in wired)
 
 
 def events_of(simulated: Simulated) -> Events:
@@ -79,8 +85,8 @@ def passages_of(recording: Recording, settings: GateSettings) -> list[Passage]:
     return passages + recognition.flush()
 
 
-def sightings_of(simulated: Simulated) -> list[Sighting]:
-    """One stretch of a long simulation, reads and photo-eyes in order of time."""
+def sightings_of(simulated: Simulated) -> list[TagRead]:
+    """The reads of one stretch of a long simulation."""
     epcs = simulated.epcs
     columns = (
         simulated.tag,
@@ -90,13 +96,10 @@ def sightings_of(simulated: Simulated) -> list[Sighting]:
         simulated.phase_rad,
         simulated.channel,
     )
-    reads: list[Sighting] = [
+    return [
         TagRead(epcs[tag], antenna, rssi, at_us, phase, channel)
         for tag, antenna, rssi, at_us, phase, channel in zip(*(c.tolist() for c in columns), strict=True)
     ]
-    if not simulated.eyes:
-        return reads
-    return sorted([*reads, *eyes_of(simulated)], key=lambda one: one.seen_at_us)
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,10 +110,10 @@ class Verdicts:
     passages: list[Passage]
 
 
-def verdicts_of(simulated: Simulated, name: str, with_phase: bool = True, with_eyes: bool = False) -> Verdicts:
+def verdicts_of(simulated: Simulated, name: str, with_phase: bool = True, eyes: str = "none") -> Verdicts:
     """What recognition makes of a simulated world, beside what is true of it."""
-    recording = recording_of(simulated, name, with_phase, with_eyes)
-    settings = gate(with_eyes)
+    recording = recording_of(simulated, name, with_phase, eyes)
+    settings = gate(eyes)
     passages = passages_of(recording, settings)
     return Verdicts(judge(recording, passages, events_of(simulated), settings.hold_us), passages)
 

@@ -10,7 +10,6 @@ from edge.gate_desk.judging import BOTH_WAYS, NOTHING, TWICE, Judged, Outcome
 from edge.gate_desk.score import ENOUGH_READS
 from edge.readings import Passage
 from firmware_bridges.gate_simulator import scenarios
-from firmware_bridges.gate_simulator.antennas import Reader
 from firmware_bridges.gate_simulator.simulation import Simulated, simulate
 from firmware_bridges.gate_simulator.world import World
 from tests.gate_report.replaying import Verdicts, gate, verdicts_alone, verdicts_of
@@ -33,18 +32,20 @@ class Kind:
     events: int
     seed: int
     reader: str = "dense"
+    mount: str = "away"
 
     @property
     def title(self) -> str:
-        return self.name if self.reader == "dense" else f"{self.name}, {self.reader} reader"
+        title = self.name if self.reader == "dense" else f"{self.name}, {self.reader} reader"
+        return title if self.mount == "away" else f"{title}, antennas {self.mount}"
 
     def worlds(self, share_of: float) -> Iterable[tuple[str, World, int]]:
         """(name, world, seed); a part of the events for a quick run."""
         events, seed = max(2, round(self.events * share_of)), self.seed
         while events > 0:
             many = min(events, EVENTS_A_WORLD)
-            settings: Reader = scenarios.READERS[self.reader]
-            yield f"{self.name}/{self.reader}/{seed}", self.make(seed, many, reader=settings), seed
+            world = scenarios.seen_by(self.make(seed, many), self.reader, self.mount)
+            yield f"{self.name}/{self.reader}/{self.mount}/{seed}", world, seed
             events, seed = events - many, seed + 1
 
 
@@ -61,24 +62,22 @@ KINDS = (
     Kind("near", scenarios.near, 100, 9100, "sparse"),
     Kind("turn-backs", scenarios.turn_backs, 100, 9200, "sparse"),
     Kind("passes", scenarios.passes, 100, 9300, "american"),
+    Kind("passes", scenarios.passes, 100, 9400, "dense", "across"),
+    Kind("near", scenarios.near, 100, 9500, "dense", "across"),
+    Kind("turn-backs", scenarios.turn_backs, 100, 9600, "dense", "across"),
 )
 MAIN = ("passes", "near", "turn-backs")  # what the comparisons of settings are made on
 
 
 @dataclass(slots=True)
 class Results:
-    """Everything judged, by kind; `variants` (with phase, with photo-eye) of the main kinds."""
+    """Everything judged, by kind; `variants` (with phase, which photo-eyes) of the main kinds."""
 
     by_kind: dict[str, list[Judged]] = field(default_factory=dict)
     passages: list[Passage] = field(default_factory=list)
     alone: list[Judged] = field(default_factory=list)
-    variants: dict[tuple[bool, bool], list[Judged]] = field(default_factory=dict)
+    variants: dict[tuple[bool, str], list[Judged]] = field(default_factory=dict)
     seeds: list[tuple[str, int, int, int, int]] = field(default_factory=list)  # kind, first, last, events, tags
-
-    @property
-    def dense(self) -> list[Judged]:
-        """All with a dense reader, whatever happened."""
-        return [one for judged in self.by_kind.values() for one in judged if "/dense/" in one.recording]
 
 
 def run(share_of: float = 1.0) -> Results:
@@ -95,7 +94,7 @@ def run(share_of: float = 1.0) -> Results:
             verdicts = verdicts_of(simulated, name)
             judged += verdicts.judged
             results.passages += verdicts.passages
-            if kind.reader == "dense" and kind.name in MAIN:
+            if kind.title in MAIN:
                 results.alone += verdicts_alone(simulated, name, ALONE_A_GROUP)
                 if seed - kind.seed < VARIANT_WORLDS:
                     _variants(results, verdicts, simulated, name)
@@ -104,10 +103,10 @@ def run(share_of: float = 1.0) -> Results:
 
 
 def _variants(results: Results, verdicts: Verdicts, simulated: Simulated, name: str) -> None:
-    results.variants.setdefault((True, False), []).extend(verdicts.judged)
-    for with_phase, with_eyes in ((False, False), (True, True), (False, True)):
-        other = verdicts_of(simulated, name, with_phase, with_eyes)
-        results.variants.setdefault((with_phase, with_eyes), []).extend(other.judged)
+    results.variants.setdefault((True, "none"), []).extend(verdicts.judged)
+    for with_phase, eyes in ((False, "none"), (True, "one"), (False, "one"), (True, "two"), (False, "two")):
+        other = verdicts_of(simulated, name, with_phase, eyes)
+        results.variants.setdefault((with_phase, eyes), []).extend(other.judged)
 
 
 # -- tables --
@@ -258,12 +257,12 @@ def by_reads(judged: Sequence[Judged], alone: Sequence[Judged]) -> str:
     )
 
 
-def variants_table(variants: dict[tuple[bool, bool], list[Judged]]) -> str:
+def variants_table(variants: dict[tuple[bool, str], list[Judged]]) -> str:
     """The main kinds with and without phase and photo-eye."""
     rows = []
-    for (with_phase, with_eyes), judged in sorted(variants.items(), reverse=True):
+    for (with_phase, eyes), judged in variants.items():
         crossed = [one for one in judged if one.truth in ("in", "out")]
-        cells: list[object] = ["yes" if with_phase else "no", "yes" if with_eyes else "no", len(crossed)]
+        cells: list[object] = ["yes" if with_phase else "no", eyes, len(crossed)]
         outcomes = Counter(one.outcome for one in crossed)
         cells += [share(outcomes[o], len(crossed)) for o in (Outcome.RIGHT, Outcome.WRONG, Outcome.UNDECIDED)]
         for truth in ("near", "turned_back"):

@@ -50,11 +50,21 @@ def test_how_far_goods_come_that_do_not_cross(
 def test_the_door_eye_sees_each_pass_and_no_near_one() -> None:
     passing = simulate(scenarios.passes(4, 5), 4)
     crossed = sorted({truth.crossed_at_us for truth in passing.truths if truth.crossed_at_us})
-    broken = [event for event in passing.eyes if event[2]]
-    assert [event[2] for event in passing.eyes] == [True, False] * len(broken)
+    door = [event for event in passing.eyes if event[1] == scenarios.DOOR_PORT]
+    broken = [event for event in door if event[2]]
+    assert [event[2] for event in door] == [True, False] * len(broken)
     for at_us in crossed:
         assert any(abs(at_us - eye_us) < 3 * US for eye_us, _, _ in broken)
     assert simulate(scenarios.near(4, 5), 4).eyes == []
+
+
+def test_of_two_eyes_the_one_on_the_side_it_comes_from_is_broken_first() -> None:
+    passing = simulate(scenarios.passes(9, 8), 9)
+    two = [event for event in passing.eyes if event[1] != scenarios.DOOR_PORT]
+    for group in sorted({truth.group for truth in passing.truths}):
+        (truth,) = {(one.truth, one.from_us, one.to_us) for one in passing.truths if one.group == group}
+        first = next(port for at_us, port, _ in two if truth[1] < at_us < truth[2])
+        assert first == (scenarios.OUTSIDE_PORT if truth[0] == "in" else scenarios.INSIDE_PORT)
 
 
 def test_a_long_stand_comes_in_stretches_of_bounded_size() -> None:
