@@ -7,7 +7,7 @@ import argparse
 import sys
 from pathlib import Path
 
-from tests.gate_report import likeness, recorded, simulated, standing
+from tests.gate_report import likeness, pictures, recorded, simulated, standing
 from tests.gate_report.replaying import gate
 from tests.gate_report.tables import table
 
@@ -20,6 +20,8 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("docs/gate-accuracy.md"))
     parser.add_argument("--quick", action="store_true", help="a hundredth of it, to try the report itself")
     arguments = parser.parse_args(argv)
+    pictures.draw(pictures.FOLDER)
+    told("pictures")
     text = report(QUICK if arguments.quick else 1.0)
     arguments.output.write_text(text, encoding="utf-8")
     print(f"written to {arguments.output}")

@@ -120,7 +120,7 @@ def _course_of_stationary(recording: Recording, labels: TagLabels) -> Drawing:
     epc = max(sorted(labels.stationary), key=lambda one: len(times.get(one, ())))
     zero_us = int(recording.times_us[0])
     return Drawing(
-        f"A tag that stands beside the gate: …{epc[-4:]}, read as often, and it never moves",
+        f"A tag that stands beside the gate: …{epc[-4:]}, read again and again, and it never moves",
         "seconds",
         "RSSI, dBm",
         RECORDED_SOURCE.format(name="emse_run3"),
@@ -223,7 +223,7 @@ def simulated_pictures() -> dict[str, Callable[[], Drawing]]:
             ("turned_back",),
         ),
         "parked.svg": lambda: _simulated(
-            "parked", "Parked beside the gate for ten minutes: {reads} reads, no passage", ("stayed",)
+            "parked", "Parked beside the gate for ten minutes: {reads} reads, and it stayed", ("stayed",)
         ),
     }
 
