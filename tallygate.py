@@ -35,6 +35,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "ledger": ("cloud.bookkeeping.program:main", "chart, posting rules, periods, rates, documents, drafts"),
     "cost": ("cloud.cost_files.program:main", "what a file of movements costs, by any method, without books"),
     "gate": ("standalone.gate_program:main", "replay, score, tune and simulate a gate, from files"),
+    "epc": ("standalone.epc_program:main", "what a tag's memory says, and the memory that says it"),
     "reader": ("firmware_bridges.virtual_reader.run:main", "a virtual LLRP reader"),
     "broker": ("standalone.broker:main", "the embedded MQTT broker"),
     "secrets": ("standalone.secret_files:main", "make the secrets of a production installation"),

@@ -22,7 +22,7 @@ from cloud.domain.movement import MICRO, NONE, Crossing, Kind, MovementColumns, 
 from cloud.domain.observation import Observed
 from cloud.store.master import put_lots
 from cloud.store.sql import statement
-from protocols.epc.sgtin import gtin_of
+from protocols.epc.tag_memory import gtin_of
 
 Cursor = psycopg.Cursor
 

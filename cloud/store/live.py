@@ -11,7 +11,7 @@ from cloud.domain.access import Company
 from cloud.store import feeds
 from cloud.store.feeds import EntryRow, LineRow, MovementRow, Order, PassageRow, Reading
 from cloud.store.sql import statement
-from protocols.epc.sgtin import gtin_of
+from protocols.epc.tag_memory import gtin_of
 
 NOUN = "live"
 

@@ -9,13 +9,14 @@ import re
 from protocols.epc.decoded import WrongEpc
 
 _ESCAPED = {character: f"%{ord(character):02X}" for character in '"#%&/<>?'}
+_TRANSLATION = str.maketrans(_ESCAPED)
 _UNESCAPED = {escape: character for character, escape in _ESCAPED.items()}
 _ESCAPE = re.compile(r"%.{0,2}", re.DOTALL)
 
 
 def escape(value: str) -> str:
     """`value` as a component of an EPC URI."""
-    return "".join(_ESCAPED.get(character, character) for character in value)
+    return value.translate(_TRANSLATION)
 
 
 def unescape(component: str) -> str:

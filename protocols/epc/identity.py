@@ -109,12 +109,8 @@ class Identity:
                 )
 
     def body(self, components: Components) -> str:
-        """The components as a URI writes them."""
+        """The components as URIs write them after their prefix."""
         return ".".join(map(escape, components))
-
-    def epc_uri(self, components: Components) -> str:
-        """The pure identity EPC URI."""
-        return f"{self.urn}:{self.body(components)}"
 
     def read_body(self, body: str) -> Components:
         """The components of a URI. Raises WrongEpc."""
@@ -129,15 +125,6 @@ class Identity:
         """The AIs and their values; none where it is no GS1 key."""
         values = () if self.to_values is None else self.to_values(components)
         return list(zip(self.ais, values, strict=True))
-
-    def element_string(self, components: Components) -> str | None:
-        """The GS1 element string, with brackets."""
-        return element_string(self.elements(components)) or None
-
-    def digital_link(self, components: Components) -> str | None:
-        """The canonical GS1 Digital Link URI."""
-        path = "".join(f"/{ai}/{quote(value, safe='')}" for ai, value in self.elements(components))
-        return GS1_RESOLVER + path if path else None
 
     def of_elements(self, elements: Sequence[tuple[str, str]], prefix_digits: int) -> Components:
         """The components of a GS1 key whose company prefix has so many digits (the key does not tell).
@@ -156,6 +143,11 @@ class Identity:
         if (right := self.elements(components)) != [(ai, given[ai]) for ai in self.ais]:
             raise WrongEpc(f"expected {element_string(right)}, where the check digit is right, got {shown}")
         return components
+
+
+def digital_link(elements: Sequence[tuple[str, str]]) -> str:
+    """The canonical GS1 Digital Link URI: of these keys all AIs stand in its path."""
+    return GS1_RESOLVER + "".join(f"/{ai}/{quote(value, safe='')}" for ai, value in elements)
 
 
 def keyed(key: str) -> str:

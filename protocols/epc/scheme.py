@@ -9,8 +9,10 @@ from dataclasses import dataclass
 from protocols.epc.coding_methods import Method
 from protocols.epc.decoded import Decoded, WrongEpc
 from protocols.epc.gs1_plus_bits import BitReader, BitWriter
-from protocols.epc.identity import Components, Identity
+from protocols.epc.gs1_plus_text import element_string
+from protocols.epc.identity import Components, Identity, digital_link
 
+TAG_URN = "urn:epc:tag:"
 HEADER_BITS = 8
 WORD = 16  # bits: EPC memory is written and counted in whole words
 _FILTER = re.compile(r"0|[1-9][0-9]?")
@@ -39,14 +41,15 @@ class Scheme:
             _check_padding(reader, length)
         except WrongEpc as error:
             raise WrongEpc(f"{self.name}: {error}") from None
+        body, elements = self.identity.body(components), self.identity.elements(components)
         return Decoded(
             hex=f"{bits:0{-(-length // 4)}X}",
             scheme=self.name,
             filter=filter_value,
-            epc_uri=self.identity.epc_uri(components),
-            tag_uri=self.tag_uri(components, filter_value),
-            element_string=self.identity.element_string(components),
-            digital_link=self.identity.digital_link(components),
+            epc_uri=f"{self.identity.urn}:{body}",
+            tag_uri=f"{TAG_URN}{self.name}:{'' if filter_value is None else f'{filter_value}.'}{body}",
+            element_string=element_string(elements) if elements else None,
+            digital_link=digital_link(elements) if elements else None,
         )
 
     def encode(self, components: Components, filter_value: int) -> str:
@@ -71,11 +74,6 @@ class Scheme:
             method.write(components[: method.count], memory)
             components = components[method.count :]
         return memory
-
-    def tag_uri(self, components: Components, filter_value: int | None) -> str:
-        """The EPC tag URI."""
-        shown = "" if filter_value is None else f"{filter_value}."
-        return f"urn:epc:tag:{self.name}:{shown}{self.identity.body(components)}"
 
     def read_tag_uri(self, body: str) -> tuple[Components, int]:
         """Components and filter value of what follows `urn:epc:tag:NAME:`. Raises WrongEpc."""

@@ -183,5 +183,8 @@ _WEIGHTS = tuple(
 
 def check_digit(digits: str) -> str:
     """The GS1 check digit of the digits before it: weights 3, 1, 3, … from the right, complement to ten."""
-    total = sum(int(digit) * (3 if place % 2 == 0 else 1) for place, digit in enumerate(reversed(digits)))
+    number, total = int(digits), 0
+    while number:
+        number, four = divmod(number, 10_000)
+        total += _WEIGHTS[four]
     return str(-total % 10)

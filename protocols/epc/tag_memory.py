@@ -10,7 +10,6 @@ headers that the standard reserves. `encode` raises WrongEpc.
 
 import re
 from collections.abc import Callable
-from dataclasses import replace
 
 from protocols.epc import (
     assets,
@@ -25,9 +24,9 @@ from protocols.epc import (
     trade_items,
 )
 from protocols.epc.decoded import Decoded, WrongEpc
-from protocols.epc.gs1_plus_text import elements_of
-from protocols.epc.identity import Identity
-from protocols.epc.scheme import HEADER_BITS, Scheme
+from protocols.epc.gs1_plus_text import element_string, elements_of
+from protocols.epc.identity import Identity, digital_link
+from protocols.epc.scheme import HEADER_BITS, TAG_URN, Scheme
 
 _FAMILIES = (
     trade_items, logistic_units, locations, assets, service_relations, papers, component_parts, other_registers,
@@ -45,7 +44,7 @@ _READERS: dict[int, Reader] = {scheme.header: scheme.decode for scheme in _BY_NA
 _READERS |= dict.fromkeys(gs1_plus.SCHEMES, gs1_plus.decode_plus)
 
 UNPROGRAMMED, TID = 0x00, 0xE2  # headers of table 14-1 that no scheme will ever have
-_NOTES = {UNPROGRAMMED: "unprogrammed", TID: "factory memory, which begins like a TID"}
+_NOTES = {UNPROGRAMMED: "unprogrammed", TID: "factory memory, which begins like a chip's TID"}
 _HEX = re.compile(r"[0-9A-Fa-f]+")
 _RAW = re.compile(r"urn:epc:raw:([1-9]\d{0,3})\.x([0-9A-Fa-f]+)")
 _SGTIN_96 = f"{sgtin.HEADER:02X}"
@@ -68,10 +67,10 @@ def _decode(epc_hex: str) -> Decoded:
     header = int(memory[:2], 16)
     if header in _NOTES:
         raw = f"urn:epc:raw:{length}.x{memory}" if length % 16 == 0 else None
-        return Decoded(hex=memory, tag_uri=raw, error=f"unknown: {_NOTES[header]}: {memory}")
+        return Decoded(hex=memory, tag_uri=raw, error=f"unknown: {_NOTES[header]}")
     if header not in _READERS:
-        raise WrongEpc(f"unknown: expected the header of a scheme, got {header:02X}, which is reserved: {memory}")
-    return replace(_READERS[header](int(memory, 16), length), hex=memory)
+        raise WrongEpc(f"unknown: expected the header of a scheme, got {header:02X}, which is reserved")
+    return _READERS[header](int(memory, 16), length)
 
 
 def gtin_of(epc_hex: str) -> str | None:
@@ -102,11 +101,12 @@ _TRADE_ITEM_HEADERS = {f"{scheme.header:02X}" for scheme in trade_items.SCHEMES}
 def read_uri(uri: str) -> Decoded:
     """What a pure identity EPC URI, or a class's, names, without any tag: `hex` is empty. Raises WrongEpc."""
     identity, components = _read_pure(uri)
+    elements = identity.elements(components)
     return Decoded(
         hex="",
-        epc_uri=identity.epc_uri(components),
-        element_string=identity.element_string(components),
-        digital_link=identity.digital_link(components),
+        epc_uri=f"{identity.urn}:{identity.body(components)}",
+        element_string=element_string(elements) if elements else None,
+        digital_link=digital_link(elements) if elements else None,
     )
 
 
@@ -130,7 +130,7 @@ def encode(
     name = None if scheme is None else scheme.lower()
     if name is not None and name not in SCHEME_NAMES:
         raise WrongEpc(f"expected one of {', '.join(SCHEME_NAMES)} as scheme, got {scheme!r}")
-    if text.startswith("urn:epc:tag:"):
+    if text.startswith(TAG_URN):
         return _encode_tag_uri(text, name, filter_value)
     if text.startswith("urn:epc:raw:"):
         return _encode_raw(text)
@@ -152,7 +152,7 @@ def encode(
 
 
 def _encode_tag_uri(uri: str, name: str | None, filter_value: int | None) -> str:
-    named, _, body = uri.removeprefix("urn:epc:tag:").partition(":")
+    named, _, body = uri.removeprefix(TAG_URN).partition(":")
     if named not in _BY_NAME:
         raise WrongEpc(f"expected a scheme that has tag URIs, got {named!r} in {uri!r}")
     if name not in (None, named):
@@ -198,7 +198,7 @@ def _read_pure(uri: str) -> tuple[Identity, tuple[str, ...]]:
 
 
 def _elements_text(identity: Identity, components: tuple[str, ...]) -> str:
-    elements = identity.element_string(components)
-    if elements is None:
+    elements = identity.elements(components)
+    if not elements:
         raise WrongEpc(f"expected a GS1 key for a + scheme, got {identity.urn}")
-    return elements
+    return element_string(elements)

@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.epc import measure_epc
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.gate import measure_gate
 from tests.benchmarks.histories import measure_histories
@@ -22,6 +23,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "histories": measure_histories,
     "ingest": measure_ingest,
     "ledger": measure_ledger,
+    "epc": measure_epc,
     "gate": measure_gate,
 }
 
