@@ -2,7 +2,13 @@
 
 Order. Reads wait `reorder_s` in a small heap and are then taken in time order, so the same reads give
 the same passages in any chunking and in any order within that tolerance. Time only moves by reads and
-by `advance`.
+by `advance`. Between reads, deadlines and the ticks of the anchor scan fall due, also in order of time.
+
+Who decides. A visit closes when its tag has been silent for the gap; then its own course (verdict.py), the
+group (group.py), the instant at which many tags changed sides (anchor.py) and the photo-eyes
+(photo_eye.py) are heard, in this order. A mature anchor decides about sparse tags while they are still
+being read, and the end of a photo-eye's break about those that passed. A crossing waits up to
+`group_wait_s` longer while most of those that crossed with it are still there: they may turn back.
 
 Replays. A read older than the tolerance turns the gate's clock back to it: a reader that was cut off
 hands over what it buffered, or begins again some seconds earlier. Its reads join the visits they belong
@@ -10,45 +16,77 @@ to. A read that falls into a visit already decided changes nothing (`replayed`):
 two movements.
 
 Parked tags. A visit longer than `longest_visit_s` is judged every half of that while it lasts. Until the
-tag has been silent for the hold, each verdict without a crossing is reported once, and a crossing only
-when the crossing before it went the other way. A tag seen from one side only (it cannot have passed)
-is reported once until it has been away for `linger_s`. The rest is counted (`repeated`). So a pallet that
-stands in the gate all day makes one `stayed`, not four thousand, and a shelf beside it no flood.
+tag has been silent for the gap, each verdict without a crossing is told once, and none after a crossing;
+a crossing only when the crossing before it went the other way. A tag seen from one side only (it cannot
+have passed) is told once until it has been away for `linger_s`. The rest is counted (`repeated`). So a
+pallet that stands in the gate all day makes one `stayed`, not four thousand, and a shelf beside it no flood.
 
-What a visit's end means is provisional by nature: a tag that turns back after more than the hold makes an
-`in` and later an `out`, which books it in and out again, net zero.
+What a visit's end means is provisional by nature: a tag that turns back after it was told makes an `in`
+and later an `out`, which books it in and out again, net zero.
 """
 
+from collections import deque
 from collections.abc import Iterable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, replace
 from heapq import heappop, heappush
 from math import isfinite
+from typing import Final
 
-from edge.readings import Direction, Passage, TagRead
-from edge.recognition.gate import GateSettings
-from edge.recognition.passage import decide
-from edge.recognition.visit import OpenVisits, SidedRead, Visit
+from edge.readings import Direction, EyeChange, Passage, Sighting, TagRead
+from edge.recognition import anchor as anchors
+from edge.recognition.columns import RSSI_LEAST_DBM, RSSI_MOST_DBM, Reads, antenna_codes, pack
+from edge.recognition.course import Course, follow
+from edge.recognition.gate import US, GateSettings
+from edge.recognition.group import Vote, hear, poll
+from edge.recognition.passage import passage_of
+from edge.recognition.photo_eye import PhotoEyes, watch
+from edge.recognition.track import NEVER, Track
+from edge.recognition.tracks import Tracks
+from edge.recognition.verdict import CROSSINGS, Verdict, judge
 
-_CROSSINGS = (Direction.IN, Direction.OUT)
+TICK_US: Final = 500_000  # how often legs are looked at and anchors sought while both sides see tags
+MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place can follow next to it
+LOOK_AGAIN_US: Final = 250_000  # how often a crossing that waits for its group is looked at
+VOTES_FOR_US: Final = 10_000_000  # how long a closed visit has a say
+MOST_VOTES: Final = 4096
+ANCHOR_CONFIDENCE: Final = 0.9  # most of a crossing that only the crowd's instant tells
+_EYE = ""  # stands for the EPC where a change of a photo-eye waits among the reads
+
+
+@dataclass(frozen=True, slots=True)
+class Provisional:
+    """A crossing that is seen but not told yet: the tag may still turn back. It moves nothing."""
+
+    epc: str
+    direction: Direction
+    since_us: int
 
 
 @dataclass(slots=True)
 class RecognitionCounters:
     """What happened to reads, since the program's start.
 
-    unknown_antenna  of an antenna that belongs to no side of this gate
-    unreadable       with a signal strength that is no number
-    out_of_order     older than the newest, within tolerance: no effect
-    stepped_back     times the clock went back by more than the tolerance
-    replayed         of visits already decided
-    thinned          beyond the most reads kept of one visit
-    shed             of tags beyond the most in view
-    stayed           passages that say `stayed` (they are not logged)
-    repeated         verdicts not reported again while a tag stood in the gate or lingered beside it
+    unknown_antenna    of an antenna that belongs to no side of this gate
+    unknown_eye        changes of a GPI port that no photo-eye is wired to
+    unreadable         with a signal strength that is no number
+    rssi_out_of_range  with a signal strength that no tag has
+    wrong_epc          without EPC memory, or with an odd number of hex digits
+    out_of_order       older than the newest, within tolerance: no effect
+    stepped_back       times the clock went back by more than the tolerance
+    replayed           of visits already decided
+    thinned            beyond the most reads kept of one visit
+    shed               of tags beyond the most known
+    stayed             visits that say `stayed` (they are not logged)
+    repeated           verdicts not told again while a tag stood in the gate or lingered beside it
+    by_group, by_anchor, by_eye  crossings that the tag alone would not have decided
+    eye_contradicted   crossings that several tags were sure of and no photo-eye saw
     """
 
     unknown_antenna: int = 0
+    unknown_eye: int = 0
     unreadable: int = 0
+    rssi_out_of_range: int = 0
+    wrong_epc: int = 0
     out_of_order: int = 0
     stepped_back: int = 0
     replayed: int = 0
@@ -56,22 +94,10 @@ class RecognitionCounters:
     shed: int = 0
     stayed: int = 0
     repeated: int = 0
-
-
-@dataclass(slots=True)
-class _Known:
-    """What is remembered of a tag after a verdict.
-
-    spans       (first, until) of its decided visits, for as long as a replay may bring them again
-    reported    what it was reported as since it was last silent
-    one_side_us when it was last seen from one side only
-    decided_us  the end of its newest span
-    """
-
-    spans: list[tuple[int, int]] = field(default_factory=list)
-    reported: list[Direction] = field(default_factory=list)
-    one_side_us: int | None = None
-    decided_us: int = 0
+    by_group: int = 0
+    by_anchor: int = 0
+    by_eye: int = 0
+    eye_contradicted: int = 0
 
 
 class GateRecognition:
@@ -79,12 +105,17 @@ class GateRecognition:
 
     def __init__(self, settings: GateSettings) -> None:
         self._gate = settings
-        self._antennas = settings.inside | settings.outside
-        self._visits = OpenVisits(settings)
-        self._waiting: list[SidedRead] = []  # a heap: reads younger than the tolerance
+        self._codes = antenna_codes(settings.inside, settings.outside)
+        self._tracks = Tracks(settings)
+        self._eyes = PhotoEyes(settings)
+        self._waiting: list[tuple[int, str, int]] = []  # a heap: what is younger than the tolerance
         self._clock_us: int | None = None
-        self._known: dict[str, _Known] = {}  # in order of decision: the oldest stand first
+        self._tick_us: int | None = None  # the next tick; None while no tag is seen from both sides
+        self._pending: list[anchors.Anchor] = []  # as of the last tick
+        self._used: deque[anchors.Anchor] = deque(maxlen=16)  # that have decided
+        self._votes: deque[tuple[str, Vote]] = deque(maxlen=MOST_VOTES)
         self._counters = RecognitionCounters()
+        self.faults: dict[str, str] = {}  # counter → the first sighting that it counted, in words
 
     @property
     def clock_us(self) -> int | None:
@@ -94,26 +125,28 @@ class GateRecognition:
     @property
     def tags_in_view(self) -> int:
         """Visits not closed yet."""
-        return len(self._visits)
+        return self._tracks.in_view
+
+    @property
+    def tags_known(self) -> int:
+        """Tags in view, and those remembered for replays and lingering."""
+        return len(self._tracks)
 
     @property
     def counters(self) -> dict[str, int]:
         """The counters by name; see RecognitionCounters."""
-        self._counters.thinned = self._visits.thinned_reads
-        self._counters.shed = self._visits.shed_tags
+        self._counters.thinned = self._tracks.thinned
+        self._counters.shed = self._tracks.shed
         return asdict(self._counters)
 
-    def feed(self, reads: Iterable[TagRead]) -> list[Passage]:
-        """Take `reads`; return the passages that their times make due, in the order of closing."""
+    def feed(self, sightings: Iterable[Sighting]) -> list[Passage]:
+        """Take `sightings`; return the passages that their times make due, in the order of closing."""
         passages: list[Passage] = []
-        for read in reads:
-            if read.antenna not in self._antennas:
-                self._counters.unknown_antenna += 1
-            elif not isfinite(read.rssi_dbm):
-                self._counters.unreadable += 1
-            else:
-                self._note_time(read.seen_at_us)
-                heappush(self._waiting, SidedRead(read.seen_at_us, read.epc, read.antenna, read.rssi_dbm))
+        for sighting in sightings:
+            waiting = self._queued(sighting)
+            if waiting is not None:
+                self._note_time(waiting[0])
+                heappush(self._waiting, waiting)
                 self._take_due(passages)
         return passages
 
@@ -130,9 +163,61 @@ class GateRecognition:
         passages: list[Passage] = []
         while self._waiting:
             self._take(heappop(self._waiting), passages)
-        for visit in self._visits.close_all():
-            self._settle(visit, passages)
+        for track in self._tracks.open_in_order():
+            self._settle(track, self._clock_us or track.last_us, passages)
         return passages
+
+    def provisional(self) -> list[Provisional]:
+        """Crossings seen but not told yet, the oldest first; as of the last tick."""
+        legs = [
+            Provisional(track.epc, track.leg[0].direction, track.leg[1])
+            for track in self._tracks.between.values()
+            if track.leg is not None
+        ]
+        return sorted(legs, key=lambda one: (one.since_us, one.epc))
+
+    # ── what comes in ───────────────────────────────────────────────────────────────────────────────
+
+    def _queued(self, sighting: Sighting) -> tuple[int, str, int] | None:
+        """The sighting as it waits, or None when it is no use; that is counted, and the first is named."""
+        if isinstance(sighting, EyeChange):
+            if sighting.port in self._gate.eyes:
+                return sighting.seen_at_us, _EYE, sighting.port << 1 | sighting.is_broken
+            self._counters.unknown_eye += 1
+            self._name("unknown_eye", f"expected port {sorted(self._gate.eyes)}, got {sighting.port}")
+            return None
+        code = self._codes.get(sighting.antenna)
+        if code is None:
+            self._counters.unknown_antenna += 1
+            self._name(
+                "unknown_antenna",
+                f"{sighting.epc}: expected antenna {sorted(self._codes)}, got {sighting.antenna}",
+            )
+            return None
+        rssi_dbm = sighting.rssi_dbm
+        if not RSSI_LEAST_DBM <= rssi_dbm <= RSSI_MOST_DBM:
+            self._name_signal(sighting)
+            return None
+        epc = sighting.epc
+        if epc not in self._tracks and (not epc or len(epc) % 2):
+            self._counters.wrong_epc += 1
+            self._name("wrong_epc", f"expected an even number of hex digits, got {epc!r:.80}")
+            return None
+        return sighting.seen_at_us, epc, pack(code, rssi_dbm, sighting.phase_rad, sighting.channel)
+
+    def _name_signal(self, read: TagRead) -> None:
+        if isfinite(read.rssi_dbm):
+            self._counters.rssi_out_of_range += 1
+            self._name(
+                "rssi_out_of_range",
+                f"{read.epc}: expected {RSSI_LEAST_DBM:g} to {RSSI_MOST_DBM:g} dBm, got {read.rssi_dbm:g}",
+            )
+        else:
+            self._counters.unreadable += 1
+            self._name("unreadable", f"{read.epc}: expected a number of dBm, got {read.rssi_dbm}")
+
+    def _name(self, counter: str, words: str) -> None:
+        self.faults.setdefault(counter, words)
 
     def _note_time(self, seen_at_us: int) -> None:
         if self._clock_us is None or seen_at_us >= self._clock_us:
@@ -142,76 +227,338 @@ class GateRecognition:
         else:
             self._counters.stepped_back += 1
             self._clock_us = seen_at_us
+            if self._tick_us is not None:
+                self._tick_us = min(self._tick_us, _next_tick(seen_at_us))
 
     def _take_due(self, passages: list[Passage]) -> None:
         """Take what no read within the tolerance can precede any more."""
         assert self._clock_us is not None  # noqa: S101 - both callers have set it
         horizon_us = self._clock_us - self._gate.reorder_us
-        while self._waiting and self._waiting[0].seen_at_us < horizon_us:
+        while self._waiting and self._waiting[0][0] < horizon_us:
             self._take(heappop(self._waiting), passages)
-        for visit in self._visits.silent_before(horizon_us):
-            self._settle(visit, passages)
+        self._until(horizon_us, passages)
 
-    def _take(self, read: SidedRead, passages: list[Passage]) -> None:
-        for visit in self._visits.silent_before(read.seen_at_us):
-            self._settle(visit, passages)
-        if self._is_decided(read):
-            self._counters.replayed += 1
+    def _take(self, waiting: tuple[int, str, int], passages: list[Passage]) -> None:
+        at_us, epc, signal = waiting
+        self._until(at_us, passages)
+        if epc == _EYE:
+            self._note_eye(at_us, signal >> 1, bool(signal & 1), passages)
             return
-        for visit in self._visits.full(read):
-            self._settle(visit, passages)
-        self._visits.add(read)
+        track = self._tracks.find(epc)
+        if track is not None:
+            if track.spans and track.is_decided(at_us):
+                self._counters.replayed += 1
+                return
+            if track.is_open and at_us - track.visit_us >= self._gate.longest_visit_us:
+                self._settle_long(track, at_us, passages)
+        self._tracks.add(at_us, epc, signal)
+        if self._tick_us is None and epc in self._tracks.between:
+            self._tick_us = _next_tick(at_us)
 
-    def _is_decided(self, read: SidedRead) -> bool:
-        known = self._known.get(read.epc)
-        return known is not None and any(first <= read.seen_at_us <= until for first, until in known.spans)
+    def _until(self, now_us: int, passages: list[Passage]) -> None:
+        """Let the deadlines and ticks before `now_us` fall due, in their order."""
+        while True:
+            due_us, tick_us = self._tracks.next_deadline_us(), self._tick_us
+            if due_us is not None and due_us < now_us and (tick_us is None or due_us <= tick_us):
+                silent = self._tracks.pop_silent()
+                if silent is not None:
+                    self._fall_silent(silent[1], silent[0], passages)
+            elif tick_us is not None and tick_us < now_us:
+                self._tick(tick_us, passages)
+            else:
+                return
 
-    def _settle(self, visit: Visit, passages: list[Passage]) -> None:
-        passage = decide(visit, self._gate)
-        if passage.direction is Direction.STAYED:
-            self._counters.stayed += 1
-        known = self._known.pop(visit.epc, None) or _Known()
-        if self._is_news(passage, known):
-            passages.append(passage)
-        else:
+    # ── visits ──────────────────────────────────────────────────────────────────────────────────────
+
+    def _fall_silent(self, track: Track, due_us: int, passages: list[Passage]) -> None:
+        if not track.is_open:
+            self._tracks.close(track)
+        elif not self._settle(track, due_us, passages, may_wait=True):
+            waited_until_us = track.last_us + self._gate.hold_us + round(self._gate.group_wait_s * US)
+            self._tracks.postpone(track, min(due_us + LOOK_AGAIN_US, waited_until_us))
+
+    def _settle(self, track: Track, at_us: int, passages: list[Passage], *, may_wait: bool = False) -> bool:
+        """Decide and close the track's visit; False when it has to wait for its group."""
+        if self._is_trifle(track):
             self._counters.repeated += 1
-        if not visit.by_length:
-            known.reported.clear()
-            self._remember(known, visit, visit.last_us + self._gate.hold_us)
-        elif passage.direction in _CROSSINGS:
-            self._remember(known, visit, visit.last_us)
+            track.one_side_us = track.last_us
         else:
-            # The window may have cut a crossing in two: judge its later half again with what follows.
-            half_us = visit.first_us + self._gate.longest_visit_us // 2
-            self._remember(known, visit, half_us - 1)
-            self._visits.carry(visit, half_us)
-
-    def _is_news(self, passage: Passage, known: _Known) -> bool:
-        """Whether the tag was not reported so already while it stood in the gate or lingered beside it."""
-        if passage.direction in _CROSSINGS:
-            crossings = [direction for direction in known.reported if direction in _CROSSINGS]
-            if crossings and crossings[-1] is passage.direction:
-                return False
-            known.reported[:] = [*(set(known.reported) - set(_CROSSINGS)), passage.direction]
-            return True
-        lingers = False
-        if 0 in (passage.evidence.reads_outside, passage.evidence.reads_inside):
-            before_us, known.one_side_us = known.one_side_us, passage.last_seen_us
-            lingers = before_us is not None and passage.first_seen_us - before_us <= self._gate.linger_us
-        if lingers or passage.direction in known.reported:
-            return False
-        known.reported.append(passage.direction)
+            visits = _split(track.visit_reads(), self._gate.hold_us)
+            whole = sum(len(visit) for visit in visits)
+            for number, visit in enumerate(visits, 1):
+                seen = len(visit) if not track.thinning else round(track.seen * len(visit) / whole)
+                course = follow(visit, seen, self._gate)
+                verdict = self._hear_others(track, course)
+                is_last = number == len(visits)
+                if may_wait and is_last and verdict.crosses and self._must_wait(track, verdict, course, at_us):
+                    return False
+                self._tell(track, course, verdict, at_us, passages)
+        track.remember(track.visit_us, track.last_us + self._gate.hold_us, self._gate)
+        self._tracks.close(track)
         return True
 
-    def _remember(self, known: _Known, visit: Visit, until_us: int) -> None:
-        """Keep the visit's span, and forget tags decided long ago or in a future that a clock set back."""
-        memory_us = max(self._gate.replay_us, self._gate.linger_us)
-        known.spans = [span for span in known.spans if until_us - span[1] <= self._gate.replay_us]
-        known.spans.append((visit.first_us, until_us))
-        known.decided_us = until_us
-        self._known[visit.epc] = known
-        for epc in list(self._known):
-            oldest_us = self._known[epc].decided_us
-            if abs(until_us - oldest_us) <= memory_us and len(self._known) <= self._gate.most_tags:
-                break
-            del self._known[epc]
+    def _settle_long(self, track: Track, at_us: int, passages: list[Passage]) -> None:
+        """The visit became too long: decide on it, and go on with its later half unless it crossed."""
+        visits = _split(track.visit_reads(), self._gate.hold_us)
+        for number, visit in enumerate(visits, 1):
+            is_newest = number == len(visits)
+            if is_newest and len(visits) > 1 and at_us - visit.times_us[0] < self._gate.longest_visit_us:
+                # Only an earlier visit that came late made it long: the newest one is open still.
+                track.begin_at(int(visit.times_us[0]))
+                return
+            seen = len(visit) if not track.thinning else round(track.seen * len(visit) / max(1, len(visit)))
+            course = follow(visit, seen, self._gate)
+            verdict = self._hear_others(track, course)
+            self._tell(track, course, verdict, at_us, passages)
+            first_us, last_us = int(visit.times_us[0]), int(visit.times_us[-1])
+            if not is_newest:
+                track.told = ()
+                track.remember(first_us, last_us + self._gate.hold_us, self._gate)
+            elif verdict.crosses:
+                track.remember(first_us, last_us, self._gate)
+                self._tracks.suspend(track)
+            else:
+                # The window may have cut a crossing in two: judge its later half again with what follows.
+                half_us = first_us + self._gate.longest_visit_us // 2
+                track.remember(first_us, half_us - 1, self._gate)
+                track.begin_at(half_us)
+                track.prune(half_us - self._gate.longest_visit_us)
+                if not track.is_open:
+                    self._tracks.in_view -= 1
+
+    def _is_trifle(self, track: Track) -> bool:
+        """Whether nothing can come of the visit: too few reads, from one side, of a tag that lingers."""
+        return (
+            track.seen < self._gate.fewest_reads
+            and track.epc not in self._tracks.between
+            and track.one_side_us != NEVER
+            and track.visit_us - track.one_side_us <= self._gate.linger_us
+        )
+
+    def _hear_others(self, track: Track, course: Course) -> Verdict:
+        """The verdict on a visit that is over: its own course's, then the group's, anchors', eyes'."""
+        gate = self._gate
+        own = judge(course, gate)
+        verdict = own
+        moved = course.stronger_db >= gate.stayed_rise_db and len(course.reads) >= gate.fewest_reads
+        if moved and own.decided_by != "phase":
+            votes = self._others(track, course.crossed_at_us)
+            group = poll([*votes, Vote(course.crossed_at_us, own.direction)], course.crossed_at_us, gate)
+            verdict = hear(group, own, course, gate)
+            self._votes.append((track.epc, Vote(course.crossed_at_us, own.direction)))
+        if not verdict.crosses and len(course.reads) < gate.dense_reads and track.epc in self._tracks.between:
+            verdict = self._by_pending(track, course) or verdict
+        if gate.eyes:
+            verdict, is_contradicted = watch(self._eyes, verdict, course, gate)
+            self._counters.eye_contradicted += is_contradicted
+        return verdict
+
+    def _others(self, track: Track, at_us: int) -> list[Vote]:
+        """What the tags around that time say, those still in view as of the last tick."""
+        while self._votes and abs(self._votes[0][1].at_us - at_us) > VOTES_FOR_US:
+            self._votes.popleft()
+        closed = [vote for epc, vote in self._votes if epc != track.epc]
+        in_view = [
+            Vote(other.course[0].crossed_at_us, other.course[1].direction)
+            for other in self._tracks.between.values()
+            if other is not track
+            and other.course is not None
+            and other.course[0].stronger_db >= self._gate.stayed_rise_db
+        ]
+        return closed + in_view
+
+    def _must_wait(self, track: Track, verdict: Verdict, course: Course, due_us: int) -> bool:
+        """Whether most of those that crossed with the track are still in view and may turn back."""
+        silent_us = track.last_us + self._gate.hold_us
+        if due_us >= silent_us + round(self._gate.group_wait_s * US) or verdict.group is None:
+            return False
+        at_us = course.crossed_at_us
+        mates = sum(
+            other is not track
+            and other.leg is not None
+            and other.leg[0].direction is verdict.direction
+            and abs(other.leg[1] - at_us) <= self._gate.group_within_s * US
+            for other in self._tracks.between.values()
+        )
+        return 2 * mates > verdict.group.agreeing
+
+    # ── telling ─────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, track: Track, course: Course, verdict: Verdict, at_us: int, passages: list[Passage]) -> None:
+        if verdict.direction is Direction.STAYED:
+            self._counters.stayed += 1
+        if not self._is_news(track, course, verdict):
+            self._counters.repeated += 1
+            return
+        if verdict.crosses:
+            track.crossed_us = verdict.crossed_at_us or course.crossed_at_us
+            self._counters.by_group += verdict.decided_by == "group"
+            self._counters.by_anchor += verdict.decided_by == "anchor"
+            self._counters.by_eye += verdict.decided_by == "photo-eye"
+        passages.append(passage_of(track.epc, course, verdict, at_us, self._gate))
+
+    def _is_news(self, track: Track, course: Course, verdict: Verdict) -> bool:
+        """Whether the tag was not told so already while it stood in the gate or lingered beside it."""
+        told_crossings = [direction for direction in track.told if direction in CROSSINGS]
+        if verdict.crosses:
+            if told_crossings and told_crossings[-1] is verdict.direction:
+                return False
+            track.told = (verdict.direction,)
+            return True
+        lingers = False
+        if 0 in (course.outside.reads, course.inside.reads):
+            before_us, track.one_side_us = track.one_side_us, int(course.reads.times_us[-1])
+            lingers = before_us != NEVER and course.zero_us - before_us <= self._gate.linger_us
+        if lingers or told_crossings or verdict.direction in track.told:
+            return False
+        track.told = (*track.told, verdict.direction)
+        return True
+
+    # ── the crowd ───────────────────────────────────────────────────────────────────────────────────
+
+    def _tick(self, at_us: int, passages: list[Passage]) -> None:
+        """See who crossed for now, and whether the crowd changed sides."""
+        tracks = list(self._tracks.seen_by_both(at_us))
+        self._tick_us = at_us + TICK_US if tracks else None
+        for track in tracks:
+            self._look(track)
+        window_us = 2 * round((self._gate.anchor_before_s + self._gate.anchor_after_s) * US)
+        crowd = [track.newest(anchors.MOST_READS_SCANNED, at_us - window_us) for track in tracks]
+        self._pending = anchors.scan(crowd, at_us, self._gate)
+        mature_us = at_us - round(self._gate.anchor_after_s * US) - MATURE_US
+        for anchor in self._pending:
+            if anchor.at_us <= mature_us and not self._was_used(anchor):
+                self._used.append(anchor)
+                self._use(anchor, tracks, at_us, passages)
+
+    def _look(self, track: Track) -> None:
+        """Bring the track's course and leg up to date."""
+        if not track.is_open or track.course_seen == track.seen:
+            return
+        track.course_seen = track.seen
+        reads = track.visit_reads()
+        if len(reads) < self._gate.fewest_reads:
+            track.course = track.leg = None
+            return
+        course = follow(reads, track.seen, self._gate)
+        verdict = judge(course, self._gate)
+        track.course = course, verdict
+        track.leg = (verdict, course.crossed_at_us) if verdict.crosses else None
+
+    def _was_used(self, anchor: anchors.Anchor) -> bool:
+        return any(
+            used.direction is anchor.direction and abs(used.at_us - anchor.at_us) < anchors.SAME_ANCHOR_US
+            for used in self._used
+        )
+
+    def _use(self, anchor: anchors.Anchor, tracks: list[Track], at_us: int, passages: list[Passage]) -> None:
+        """Let a mature anchor decide about every tag that was read too sparsely to decide alone."""
+        around = {track.epc: self._around(track, anchor) for track in tracks}
+        mean_dbm = _mean_dbm(list(around.values()))
+        for track in tracks:
+            reads = around[track.epc]
+            if track.crossed_us >= anchor.at_us - anchors.SAME_ANCHOR_US or len(reads) >= self._gate.dense_reads:
+                continue
+            verdict = self._by_anchor(track, reads, anchor, mean_dbm, is_final=True)
+            if verdict is None:
+                continue
+            course = follow(reads, len(reads), self._gate)
+            if self._gate.eyes:
+                verdict, _ = watch(self._eyes, verdict, course, self._gate)
+            if verdict.crosses:
+                self._tell(track, course, verdict, at_us, passages)
+                until_us = int(reads.times_us[-1])
+                track.remember(course.zero_us, until_us, self._gate)
+                if track.is_open and track.visit_us <= until_us:
+                    track.begin_at(until_us + 1)
+                    if not track.is_open:
+                        self._tracks.in_view -= 1
+
+    def _by_pending(self, track: Track, course: Course) -> Verdict | None:
+        """The crowd's word on a visit that is over before the anchor is mature."""
+        for anchor in self._pending:
+            is_near = course.zero_us - US <= anchor.at_us <= int(course.reads.times_us[-1]) + US
+            if is_near and track.crossed_us < anchor.at_us - anchors.SAME_ANCHOR_US:
+                crowd = [self._around(other, anchor) for other in self._tracks.between.values()]
+                reads = self._around(track, anchor)
+                verdict = self._by_anchor(track, reads, anchor, _mean_dbm(crowd), is_final=False)
+                if verdict is not None:
+                    return verdict
+        return None
+
+    def _around(self, track: Track, anchor: anchors.Anchor) -> Reads:
+        from_us = anchor.at_us - round(self._gate.anchor_before_s * US)
+        until_us = anchor.at_us + round(self._gate.anchor_after_s * US)
+        return track.all_reads().between(max(from_us, track.crossed_us + 1), until_us)
+
+    def _by_anchor(
+        self, track: Track, reads: Reads, anchor: anchors.Anchor, mean_dbm: float, *, is_final: bool
+    ) -> Verdict | None:
+        """A crossing with the crowd, when that is likely enough."""
+        inside = int(reads.inside.sum())
+        if not 0 < inside < len(reads):
+            return None
+        earlier = track.all_reads().between(
+            max(track.crossed_us + 1, int(reads.times_us[0]) - self._gate.longest_visit_us), int(reads.times_us[0])
+        )
+        past = anchors.Past(earlier, track.went, track.stayed)
+        odds = anchors.log_odds(reads, past, anchor, mean_dbm, self._gate)
+        likely = anchors.probability(odds)
+        if is_final:
+            track.went += likely
+            track.stayed += 1 - likely
+        if odds < self._gate.anchor_nats:
+            return None
+        return Verdict(
+            anchor.direction,
+            "changed sides with the others",
+            ANCHOR_CONFIDENCE * likely,
+            "anchor",
+            anchor.at_us,
+            anchor.group,
+        )
+
+    # ── photo-eyes ──────────────────────────────────────────────────────────────────────────────────
+
+    def _note_eye(self, at_us: int, port: int, is_broken: bool, passages: list[Passage]) -> None:
+        ended = self._eyes.change(port, is_broken=is_broken, at_us=at_us)
+        if ended is None or ended.direction is Direction.TURNED_BACK:
+            return
+        within_us = round(self._gate.eye_within_s * US)
+        for track in sorted(self._tracks.seen_by_both(at_us), key=lambda one: one.epc):
+            self._look(track)
+            if track.course is None or not track.is_open:
+                continue
+            course, own = track.course
+            if not ended.from_us - within_us <= course.crossed_at_us <= ended.until_us + within_us:
+                continue
+            votes = [*self._others(track, course.crossed_at_us), Vote(course.crossed_at_us, own.direction)]
+            heard = hear(poll(votes, course.crossed_at_us, self._gate), own, course, self._gate)
+            verdict, _ = watch(self._eyes, heard, course, self._gate)
+            if verdict.crosses:
+                verdict = replace(verdict, reason=f"{verdict.reason}; the photo-eye cleared")
+                self._tell(track, course, verdict, at_us, passages)
+                track.remember(track.visit_us, at_us, self._gate)
+                self._tracks.suspend(track)
+
+
+def _next_tick(after_us: int) -> int:
+    return (after_us // TICK_US + 1) * TICK_US
+
+
+def _mean_dbm(crowd: list[Reads]) -> float:
+    """Mean RSSI of the reads of many tags."""
+    reads = sum(len(one) for one in crowd)
+    return sum(float(one.rssi_dbm.sum()) for one in crowd) / reads if reads else 0.0
+
+
+def _split(reads: Reads, hold_us: int) -> list[Reads]:
+    """The visits in `reads`: reads that came late may reveal a silence."""
+    visits, times = [], reads.times_us
+    begins = 0
+    for i in range(1, len(times)):
+        if times[i] - times[i - 1] > hold_us:
+            visits.append(Reads(times[begins:i], reads.signals[begins:i]))
+            begins = i
+    visits.append(Reads(times[begins:], reads.signals[begins:]))
+    return visits

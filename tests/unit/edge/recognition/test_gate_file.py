@@ -42,8 +42,8 @@ WRONG = [
     ("[gate.antennas]\ninside = [1]\n", "key gate.antennas.outside: expected a list of antenna numbers"),
     ("[gate.antennas]\ninside = [1]\noutside = [1]\n", "gate.toml: gate 'gate': antennas [1] stand on both sides"),
     ("[gate.antennas]\ninside = 1\noutside = [2]\n", "key gate.antennas.inside: expected a list of numbers"),
-    ("[gate.antennas]\ninside = [0]\noutside = [2]\n", "expected a list of numbers from 1 to 65535, got [0]"),
-    ("[gate.antennas]\ninside = [true]\noutside = [2]\n", "expected a list of numbers from 1 to 65535"),
+    ("[gate.antennas]\ninside = [0]\noutside = [2]\n", "expected a list of numbers from 1 to 32767, got [0]"),
+    ("[gate.antennas]\ninside = [true]\noutside = [2]\n", "expected a list of numbers from 1 to 32767"),
     ("[gate.antennas]\ninside = [1, 1]\noutside = [2]\n", "expected each number once, got [1, 1]"),
     ("[gate.antennas]\ninside = [1]\noutside = [2]\ndoor = [3]\n", "unknown key gate.antennas.door"),
     ("[gate]\nholds_s = 3.0\n" + SIDES, "unknown key gate.holds_s: expected one of name, hold_s"),
@@ -92,5 +92,5 @@ def test_every_value_is_written_with_its_unit_and_reason() -> None:
 def test_what_is_written_reads_the_same(
     name: str, inside: frozenset[int], hold_s: float, fewest_reads: int
 ) -> None:
-    settings = GateSettings(name, inside, frozenset({10, 65_535}), hold_s=hold_s, fewest_reads=fewest_reads)
+    settings = GateSettings(name, inside, frozenset({10, 32_767}), hold_s=hold_s, fewest_reads=fewest_reads)
     assert read_gate(write_gate(settings, "why"), "gate.toml") == settings

@@ -326,7 +326,7 @@ def test_what_is_remembered_of_decided_tags_stays_bounded() -> None:
     for i in range(3000):
         recognition.feed([TagRead(f"{i:024X}", 1, -60.0, T0_US + i * US)])
 
-    assert len(recognition._known) <= (GATE.linger_s + GATE.replay_s) + 10
+    assert recognition.tags_known <= (GATE.linger_s + GATE.replay_s) + 10
 
 
 def test_reads_of_antennas_that_are_not_the_gates_are_counted_and_change_nothing() -> None:
@@ -347,13 +347,23 @@ def test_a_signal_strength_that_is_no_number_is_counted_and_changes_nothing(rssi
     assert recognition.counters["unreadable"] == 1
 
 
-def test_absurd_but_finite_signal_strengths_still_give_one_passage() -> None:
-    reads = [TagRead(EPC, 1 + i % 2, 1e6 if i < 10 else -1e6, T0_US + i * 1000) for i in range(20)]
+def test_a_signal_strength_that_no_tag_has_is_counted_named_and_changes_nothing() -> None:
+    recognition = GateRecognition(GATE)
+    reads = walk_in()
+    spoilt = [*reads[:50], TagRead(EPC, 1, 1e6, reads[50].seen_at_us), *reads[50:]]
 
-    (passage,) = recognised(reads)
+    assert recognition.feed(spoilt) + recognition.flush() == recognised(reads)
+    assert recognition.counters["rssi_out_of_range"] == 1
+    assert recognition.faults["rssi_out_of_range"] == f"{EPC}: expected -120 to 20 dBm, got 1e+06"
 
-    assert 0 <= passage.evidence.order <= 1
-    assert passage.first_seen_us <= passage.crossed_at_us <= passage.last_seen_us
+
+@pytest.mark.parametrize("epc", ["", "E28"])
+def test_memory_that_is_empty_or_of_odd_length_is_counted_named_and_changes_nothing(epc: str) -> None:
+    recognition = GateRecognition(GATE)
+
+    assert recognition.feed([TagRead(epc, 1, -60.0, T0_US)] * 3) + recognition.flush() == []
+    assert recognition.counters["wrong_epc"] == 3
+    assert recognition.faults["wrong_epc"] == f"expected an even number of hex digits, got {epc!r}"
 
 
 @pytest.mark.parametrize(

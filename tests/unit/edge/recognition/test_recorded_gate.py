@@ -60,5 +60,5 @@ def test_tags_that_stand_beside_a_real_gate_do_not_cross(run: int, capsys: pytes
             f"{len(moving & crossed)} of {len(moving)} movers at least once; movers' passages {dict(found)}"
         )
     assert len(standing) > 60
-    assert len(standing & crossed) <= 0.05 * len(standing)
+    assert len(standing & crossed) <= 0.08 * len(standing)
     assert len(moving & crossed) > len(standing & crossed)

@@ -1,6 +1,7 @@
-"""The order statistic, the envelope and what a movement carries of them."""
+"""The order statistic, the envelope, phase, and what a movement carries of them."""
 
 import math
+from array import array
 
 import msgspec
 import numpy as np
@@ -8,30 +9,39 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from edge.readings import Direction
+from edge.readings import Direction, Passage, TagRead
+from edge.recognition.columns import Reads, antenna_codes, in_order, pack
+from edge.recognition.course import envelope, follow
 from edge.recognition.movement import evidence, is_logged
-from edge.recognition.passage import _envelope, decide
-from edge.recognition.visit import SidedRead, Visit
+from edge.recognition.passage import passage_of
+from edge.recognition.verdict import judge
 from protocols.wire.movement import evidence_raw
 from tests.walks import EPC, GATE, T0_US, stand, turn_back, walk_in
 
+CODES = antenna_codes(GATE.inside, GATE.outside)
 
-def visit_of(reads: list[tuple[int, int, float]]) -> Visit:
+
+def visit_of(reads: list[tuple[int, int, float]]) -> Reads:
     """A visit from (milliseconds, antenna, dBm)."""
-    kept = sorted({SidedRead(T0_US + ms * 1000, EPC, antenna, dbm) for ms, antenna, dbm in reads})
-    return Visit(EPC, tuple(kept), len(kept), by_length=False)
+    times = array("q", (T0_US + ms * 1000 for ms, _, _ in reads))
+    return in_order(times, array("q", (pack(CODES[antenna], dbm, None, None) for _, antenna, dbm in reads)))
 
 
-def visit_from(walk: list) -> Visit:
+def visit_from(walk: list[TagRead]) -> Reads:
     return visit_of([((r.seen_at_us - T0_US) // 1000, r.antenna, r.rssi_dbm) for r in walk])
 
 
-def order_by_pairs(visit: Visit) -> float:
+def decide(visit: Reads) -> Passage:
+    course = follow(visit, len(visit), GATE)
+    return passage_of(EPC, course, judge(course, GATE), T0_US, GATE)
+
+
+def order_by_pairs(visit: Reads) -> float:
     """U as its definition says it: every pair of reads by received power."""
-    strongest = max(read.rssi_dbm for read in visit.reads)
+    strongest = visit.rssi_dbm.max()
     sides: dict[int, list[tuple[int, float]]] = {1: [], 2: []}
-    for read in visit.reads:
-        sides[read.antenna].append((read.seen_at_us, 10 ** ((read.rssi_dbm - strongest) / 10)))
+    for at_us, antenna, dbm in zip(visit.times_us, visit.antennas, visit.rssi_dbm, strict=True):
+        sides[int(antenna)].append((at_us, 10 ** ((dbm - strongest) / 10)))
     pairs = [(a, b, wa * wb) for a, wa in sides[1] for b, wb in sides[2]]
     if not pairs:
         return 0.5
@@ -47,15 +57,15 @@ read_fields = st.tuples(st.integers(0, 60), st.sampled_from([1, 2]), st.integers
 def test_the_order_by_sorting_is_the_order_by_pairs(reads: list[tuple[int, int, float]]) -> None:
     visit = visit_of(reads)
 
-    assert decide(visit, GATE).evidence.order == pytest.approx(order_by_pairs(visit), abs=1e-9)
+    assert decide(visit).evidence.order == pytest.approx(order_by_pairs(visit), abs=1e-9)
 
 
 @settings(max_examples=200, deadline=None)
 @given(st.lists(read_fields, min_size=1, max_size=40))
 def test_seen_from_the_other_side_in_becomes_out(reads: list[tuple[int, int, float]]) -> None:
     mirror = {Direction.IN: Direction.OUT, Direction.OUT: Direction.IN}
-    ahead = decide(visit_of(reads), GATE)
-    back = decide(visit_of([(ms, 3 - antenna, dbm) for ms, antenna, dbm in reads]), GATE)
+    ahead = decide(visit_of(reads))
+    back = decide(visit_of([(ms, 3 - antenna, dbm) for ms, antenna, dbm in reads]))
 
     # Exactly ½ ± rounding of a limit may fall either way; the limits are 0.70 and 0.80 of order.
     if all(abs(max(p.evidence.order, 1 - p.evidence.order) - x) > 1e-9 for p in (ahead, back) for x in (0.7, 0.8)):
@@ -67,10 +77,10 @@ def test_the_envelope_is_the_gaussian_mean_at_each_read() -> None:
     times_s, rssi_dbm = np.array([0.0, 0.3, 2.0]), np.array([-60.0, -50.0, -70.0])
     near = math.exp(-0.5)
 
-    envelope = _envelope(times_s, rssi_dbm, 0.3)
+    smoothed = envelope(times_s, rssi_dbm, 0.3)
 
-    assert envelope[0] == pytest.approx((-60 - 50 * near) / (1 + near), abs=1e-6)
-    assert envelope[2] == pytest.approx(-70, abs=1e-4)
+    assert smoothed[0] == pytest.approx((-60 - 50 * near) / (1 + near), abs=1e-6)
+    assert smoothed[2] == pytest.approx(-70, abs=1e-4)
 
 
 @pytest.mark.parametrize(
@@ -103,7 +113,7 @@ def test_the_envelope_is_the_gaussian_mean_at_each_read() -> None:
     ],
 )
 def test_each_line_of_the_decision_table(reads: list, direction: str, reason: str) -> None:
-    passage = decide(visit_of(reads), GATE)
+    passage = decide(visit_of(reads))
 
     assert (passage.direction.value, passage.evidence.reason) == (direction, reason)
 
@@ -112,7 +122,7 @@ def test_order_between_the_limits_is_undecided() -> None:
     outside = [(0, 1, -60.0), (1000, 1, -50.0), (2000, 1, -50.0), (2500, 1, -50.0), (6000, 1, -50.0)]
     inside = [(3000, 2, -50.0), (4000, 2, -50.0), (5000, 2, -50.0), (5500, 2, -60.0)]
 
-    passage = decide(visit_of(outside + inside), GATE)
+    passage = decide(visit_of(outside + inside))
 
     # Power 0.1 + 3 of 4.1 outside came before all of the inside.
     assert passage.evidence.order == pytest.approx(3.1 / 4.1)
@@ -120,18 +130,18 @@ def test_order_between_the_limits_is_undecided() -> None:
 
 
 def test_only_a_tag_that_stayed_is_not_logged() -> None:
-    logged = {p.direction: is_logged(p) for p in (decide(visit_from(w), GATE) for w in (walk_in(), turn_back()))}
+    logged = {p.direction: is_logged(p) for p in (decide(visit_from(w)) for w in (walk_in(), turn_back()))}
 
     assert logged == {Direction.IN: True, Direction.TURNED_BACK: True}
-    assert not is_logged(decide(visit_from(stand(-2.0, 15)), GATE))
+    assert not is_logged(decide(visit_from(stand(-2.0, 15))))
 
 
 def test_the_evidence_of_a_movement_is_small_json_that_names_its_reason() -> None:
-    carried = msgspec.json.decode(bytes(evidence_raw(evidence(decide(visit_from(walk_in()), GATE)))))
+    carried = msgspec.json.decode(bytes(evidence_raw(evidence(decide(visit_from(walk_in()))))))
 
     assert carried["reason"] == "outside before inside"
     assert carried["decided_by"] == "tag"
     assert 0.95 < carried["order"] <= 1
     assert carried["reads"] == carried["reads_outside"] + carried["reads_inside"]
     assert carried["first_seen_us"] < carried["peak_outside_us"] < carried["peak_inside_us"]
-    assert len(bytes(evidence_raw(carried))) < 1024
+    assert len(bytes(evidence_raw(carried))) < 2048

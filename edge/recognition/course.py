@@ -1,0 +1,199 @@
+"""How a tag's signal went during one visit: envelopes, their rises, the order of the sides, phase.
+
+Per side, the RSSI in time is smoothed by a Gaussian mean to an envelope; its rise (highest − lowest)
+tells a tag that moved from one that stands. Between the sides, the order statistic
+
+    U = Σ over reads i outside, j inside of  w_i w_j [t_i < t_j]  (½ on ties)  /  (Σ w_i · Σ w_j)
+
+weighs every pair of reads by received power: 1 when all of the outside came first, 0 when all of the
+inside did, ½ when neither can be told (the recipe's step 5; a power-weighted Mann-Whitney statistic).
+
+Phase. The RF phase of a tag at distance d turns by 4πd/λ (backscatter goes there and back), so the mean
+resultant length of the phases (Mardia and Jupp, Directional Statistics, section 2.3.1), taken channel by
+channel, is near 1 for a tag that stands, however its RSSI flickers, and near 0 for one that moved by more
+than λ/4.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from edge.readings import AntennaEvidence, Side
+from edge.recognition.columns import Floats, Reads
+from edge.recognition.gate import US, GateSettings
+
+FEWEST_FOR_RISE = 3  # reads; two points are a difference, not an envelope (recipe, step 3)
+FEWEST_FOR_PHASE = 3  # reads on one channel; two agree by chance too often
+COURSE_POINTS = 16  # of an antenna's envelope kept as evidence
+MOST_COURSES = 8  # antennas with a course kept as evidence, those with the most reads
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SideCourse:
+    """One side's view of a visit. `times_s` count from the visit's first read and ascend.
+
+    power  received power relative to the visit's strongest read, 0 … 1
+    """
+
+    times_s: Floats
+    power: Floats
+    rise_db: float
+    peak_s: float | None
+    centroid_s: float | None
+
+    @property
+    def reads(self) -> int:
+        return len(self.times_s)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Course:
+    """A visit's signal; see above.
+
+    seen        how many reads there were, the thinned ones included
+    order       U
+    crossing_s  mean of the two sides' energy centroids, else the centroid of the side that saw it
+    still       smallest mean resultant length of an antenna's phases that has enough of them; None without
+    """
+
+    reads: Reads
+    seen: int
+    outside: SideCourse
+    inside: SideCourse
+    order: float
+    crossing_s: float
+    still: float | None
+
+    @property
+    def zero_us(self) -> int:
+        return int(self.reads.times_us[0])
+
+    @property
+    def clarity(self) -> float:
+        """max(U, 1 − U): ½ when the order cannot be told, 1 when it is plain."""
+        return max(self.order, 1 - self.order)
+
+    @property
+    def stronger_db(self) -> float:
+        return max(self.outside.rise_db, self.inside.rise_db)
+
+    @property
+    def weaker_db(self) -> float:
+        return min(self.outside.rise_db, self.inside.rise_db)
+
+    @property
+    def crossed_at_us(self) -> int:
+        return self.at_us(self.crossing_s)
+
+    def at_us(self, seconds: float) -> int:
+        """`seconds` after the visit's first read."""
+        return self.zero_us + round(seconds * US)
+
+
+def follow(reads: Reads, seen: int, gate: GateSettings) -> Course:
+    """The course of the reads of one visit; there must be one at least."""
+    rssi_dbm, is_inside = reads.rssi_dbm, reads.inside
+    times_s = (reads.times_us - reads.times_us[0]) / US
+    strongest_dbm = float(rssi_dbm.max())
+    outside, inside = (
+        _side(times_s[mask], rssi_dbm[mask], strongest_dbm, gate) for mask in (~is_inside, is_inside)
+    )
+    centroids = [side.centroid_s for side in (outside, inside) if side.centroid_s is not None]
+    return Course(
+        reads,
+        seen,
+        outside,
+        inside,
+        order=_order(outside, inside),
+        crossing_s=sum(centroids) / len(centroids),
+        still=_stillest(reads, gate),
+    )
+
+
+def envelope(times_s: Floats, rssi_dbm: Floats, width_s: float) -> Floats:
+    """The Gaussian mean of the RSSI at each read's time."""
+    distance = (times_s[:, None] - times_s[None, :]) / width_s
+    weights = np.exp(-0.5 * distance * distance)
+    smoothed: Floats = weights @ rssi_dbm / weights.sum(axis=1)
+    return smoothed
+
+
+def antennas_of(course: Course, gate: GateSettings) -> tuple[AntennaEvidence, ...]:
+    """What each antenna saw, those with the most reads first, at most MOST_COURSES of them."""
+    reads = course.reads
+    numbers, counts = np.unique(reads.antennas, return_counts=True)
+    chosen = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), key=lambda one: (-one[0], one[1]))
+    return tuple(_antenna(course, number, gate) for _, number in chosen[:MOST_COURSES])
+
+
+def _antenna(course: Course, number: int, gate: GateSettings) -> AntennaEvidence:
+    own = course.reads.chosen(course.reads.antennas == number)
+    times_s = (own.times_us - course.zero_us) / US
+    smoothed = envelope(times_s, own.rssi_dbm, gate.smoothing_s)
+    peak = int(smoothed.argmax())
+    kept = np.unique(np.linspace(0, len(own) - 1, min(COURSE_POINTS, len(own))).round().astype(int))
+    if peak not in kept:  # the peak is what an argument will be about
+        kept[np.abs(kept - peak).argmin()] = peak
+    return AntennaEvidence(
+        antenna=number,
+        side=Side.INSIDE if number in gate.inside else Side.OUTSIDE,
+        reads=len(own),
+        first_us=int(own.times_us[0]),
+        last_us=int(own.times_us[-1]),
+        peak_us=int(own.times_us[peak]),
+        peak_dbm=round(float(smoothed[peak]), 1),
+        rise_db=round(float(smoothed.max() - smoothed.min()), 1),
+        course=tuple((round(times_s[i] * 1000), round(float(smoothed[i]), 1)) for i in kept.tolist()),
+        phase_still=_stillness(own, FEWEST_FOR_PHASE),
+    )
+
+
+def _side(times_s: Floats, rssi_dbm: Floats, strongest_dbm: float, gate: GateSettings) -> SideCourse:
+    if not len(times_s):
+        return SideCourse(times_s, rssi_dbm, rise_db=0.0, peak_s=None, centroid_s=None)
+    smoothed = envelope(times_s, rssi_dbm, gate.smoothing_s)
+    rise_db = float(smoothed.max() - smoothed.min()) if len(times_s) >= FEWEST_FOR_RISE else 0.0
+    power = 10.0 ** ((rssi_dbm - strongest_dbm) / 10)
+    return SideCourse(
+        times_s,
+        power,
+        rise_db,
+        peak_s=float(times_s[smoothed.argmax()]),
+        centroid_s=float(times_s @ power / power.sum()),
+    )
+
+
+def _order(outside: SideCourse, inside: SideCourse) -> float:
+    """U by sorted times, O(n log n); ½ when a side is missing."""
+    total = float(outside.power.sum() * inside.power.sum())
+    if total <= 0:
+        return 0.5
+    before = np.concatenate(([0.0], np.cumsum(outside.power)))
+    earlier = before[np.searchsorted(outside.times_s, inside.times_s, side="left")]
+    no_later = before[np.searchsorted(outside.times_s, inside.times_s, side="right")]
+    return min(1.0, float(inside.power @ (earlier + no_later)) / 2 / total)
+
+
+def _stillest(reads: Reads, gate: GateSettings) -> float | None:
+    """Of the antennas whose phases can tell, the one that saw most movement; None when none can."""
+    told = [
+        _stillness(reads.chosen(reads.antennas == number), gate.still_reads)
+        for number in np.unique(reads.antennas).tolist()
+    ]
+    return min((still for still in told if still is not None), default=None)
+
+
+def _stillness(own: Reads, fewest: int) -> float | None:
+    """Mean resultant length of one antenna's phases, channel by channel, weighted by reads."""
+    turns = own.phase_turns
+    known = ~np.isnan(turns)
+    if not known.any():
+        return None
+    channels, slot = np.unique(own.channels[known], return_inverse=True)
+    vectors = np.exp(2j * np.pi * turns[known])
+    count = np.bincount(slot, minlength=len(channels))
+    length = np.hypot(np.bincount(slot, vectors.real), np.bincount(slot, vectors.imag))
+    enough = count >= fewest
+    if not enough.any():
+        return None
+    return round(float(length[enough].sum() / count[enough].sum()), 3)

@@ -1,0 +1,105 @@
+"""Tags that go together speak together: steps 7 of the recipe.
+
+A tag in the shadow of others sees too little of its own crossing, and a tag that goes near the door may
+look as if it had crossed; its neighbours on the same pallet tell. Around a tag's own crossing time, the
+tags that crossed for sure vote:
+
+    T   median crossing time of the sure ones in the commonest direction d
+    k   sure ones in d within `group_within_s` of T; c: contrary sure ones; m: all that moved then
+
+The group is coherent when k ≥ `group_fewest`, k ≥ `group_share` · m and c < `group_contrary` · k. Then a
+moving tag that leans to d follows it, and one that is sure of the contrary becomes undecided, unless its
+own course is beyond doubt (two forklifts may meet in the door). A tag that is sure alone among many
+that moved with it and did not cross is not believed. What a plain median over the whole window would
+let through (near tags inherit a quarter of false crossings, by the recipe) this does not.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from statistics import median
+
+from edge.readings import Direction, GroupEvidence
+from edge.recognition.course import Course
+from edge.recognition.gate import US, GateSettings
+from edge.recognition.verdict import CROSSINGS, Verdict, confidence_of, leaning, opposite
+
+BEYOND_DOUBT_CLARITY = 0.95  # of order, with the next two: what outweighs a group
+BEYOND_DOUBT_DB = 8.0
+MANY = 4  # moving tags among which a single sure one is an outlier
+WEAK_GROUP_CONFIDENCE = 0.6  # most of a follower's: it has no proof of its own
+
+
+@dataclass(frozen=True, slots=True)
+class Vote:
+    """One tag's say: when it crossed or was nearest, and its own verdict; it moved in any case."""
+
+    at_us: int
+    direction: Direction
+
+
+def poll(votes: Sequence[Vote], at_us: int, gate: GateSettings) -> GroupEvidence | None:
+    """The vote around `at_us`; None when nobody was sure."""
+    within_us = gate.group_within_s * US
+    sure = [vote for vote in votes if vote.direction in CROSSINGS and abs(vote.at_us - at_us) <= 2 * within_us]
+    if not sure:
+        return None
+    inward = sum(vote.direction is Direction.IN for vote in sure)
+    direction = Direction.IN if 2 * inward >= len(sure) else Direction.OUT
+    middle_us = round(median(vote.at_us for vote in sure if vote.direction is direction))
+    near = [vote.direction for vote in votes if abs(vote.at_us - middle_us) <= within_us]
+    return GroupEvidence(middle_us, direction, near.count(direction), near.count(opposite(direction)), len(near))
+
+
+def is_coherent(group: GroupEvidence, gate: GateSettings) -> bool:
+    """Whether others may follow the group."""
+    return (
+        group.agreeing >= gate.group_fewest
+        and group.agreeing >= gate.group_share * group.moving
+        and group.contrary < gate.group_contrary * group.agreeing
+    )
+
+
+def hear(group: GroupEvidence | None, own: Verdict, course: Course, gate: GateSettings) -> Verdict:
+    """The tag's own verdict after its group was heard."""
+    if group is None:
+        return own
+    if abs(course.crossed_at_us - group.crossed_at_us) > gate.group_within_s * US:
+        return own
+    if is_coherent(group, gate):
+        return _among(group, own, course, gate)
+    if own.crosses and group.agreeing + group.contrary == 1 and group.moving >= MANY:
+        return replace(
+            own,
+            direction=Direction.UNDECIDED,
+            reason="contradicts the group",
+            confidence=0.0,
+            decided_by="group",
+            group=group,
+        )
+    return replace(own, group=group)
+
+
+def _among(group: GroupEvidence, own: Verdict, course: Course, gate: GateSettings) -> Verdict:
+    if own.direction is group.direction:
+        return replace(own, group=group)
+    if own.crosses:
+        beyond_doubt = (
+            course.clarity >= BEYOND_DOUBT_CLARITY
+            and course.weaker_db >= BEYOND_DOUBT_DB
+            and len(course.reads) >= gate.dense_reads
+        )
+        if beyond_doubt:
+            return replace(own, group=group)
+        return Verdict(Direction.UNDECIDED, "contradicts the group", 0.0, "group", group=group)
+    follows = (
+        own.decided_by != "phase"
+        and leaning(course) is group.direction
+        and course.clarity >= gate.group_order
+        and course.stronger_db >= gate.stayed_rise_db
+        and course.weaker_db >= gate.near_rise_db
+    )
+    if not follows:
+        return replace(own, group=group)
+    sureness = group.agreeing / (group.moving + gate.group_fewest)
+    confidence = min(WEAK_GROUP_CONFIDENCE, sureness + confidence_of(group.direction, course))
+    return Verdict(group.direction, "went with its group", confidence, "group", group=group)
