@@ -46,8 +46,8 @@ EMSE = {
     "phaseangle": "phase_rad",
 }
 
-# What a reader can hear, the same limits as recognition's: noise in a tag's bandwidth is near -110 dBm, and nothing that
-# a tag sends back is louder than 20 dBm.
+# What a reader can hear, the same limits as recognition's: noise in a tag's bandwidth is near -110 dBm, and nothing
+# that a tag sends back is louder than 20 dBm.
 WEAKEST_DBM, STRONGEST_DBM = -120.0, 20.0
 LOWEST_MHZ, HIGHEST_MHZ = 100.0, 1_000.0  # RFID by backscatter is at 433 MHz or from 860 to 960 MHz
 MOST_ANTENNA = 65_535  # LLRP 1.0.1: 16 bits

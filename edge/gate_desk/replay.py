@@ -7,7 +7,7 @@ from typing import Any
 
 from edge.gate_desk.recording import Recording
 from edge.gate_desk.table import table
-from edge.readings import Passage, TagRead
+from edge.readings import Passage
 from edge.recognition.gate import GateSettings
 from edge.recognition.gate_recognition import GateRecognition
 from edge.recognition.movement import evidence
@@ -34,7 +34,7 @@ def replay(recording: Recording, gate: GateSettings) -> Replayed:
     recognition = GateRecognition(gate)
     passages: list[Passage] = []
     for chunk in recording.chunks():
-        passages += recognition.feed([one for one in chunk if isinstance(one, TagRead)])
+        passages += recognition.feed(chunk)
     if recognition.clock_us is not None:
         passages += recognition.advance(recognition.clock_us + gate.longest_visit_us + 2 * gate.hold_us)
     passages += recognition.flush()
