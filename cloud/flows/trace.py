@@ -15,7 +15,8 @@ from cloud.store import lists, trace
 from cloud.store.feeds import MovementRow, PassageRow
 from cloud.store.lists import TagRow
 from cloud.store.trace import LIST_MAX, Record, read_record
-from protocols.epc.sgtin import NotSgtin, Sgtin, encode
+from protocols.epc.decoded import WrongEpc
+from protocols.epc.tag_memory import memories_of
 
 EPC_MAX = 128  # hex digits: 512 bits, the longest EPC memory bank that readers report
 SMALLINT_MAX = 2**15 - 1
@@ -24,10 +25,6 @@ INTEGER_MAX = 2**31 - 1
 _ENTRY = re.compile(r"(?P<source>[0-9a-fA-F-]{32,36})\.(?P<step>[0-9]{1,5})(?:\.(?P<line>[0-9]{1,5}))?")
 _VOUCHER = re.compile(r"(?P<word>[^\W\d_]{1,8})-(?P<number>[0-9]{1,10})")
 _HEX = re.compile(r"(?:[0-9A-F]{4})+")
-# EPC Tag Data Standard 1.13, sections 6.3.1 and 12.3.1: pure identity, and with the filter value of the tag.
-_URN = re.compile(
-    r"urn:epc:(?:id:sgtin:|tag:sgtin-96:(?P<filter>[0-7])\.)(?P<prefix>[0-9]{6,12})\.(?P<item>[0-9]{1,7})\.(?P<serial>[0-9]{1,12})"
-)
 
 
 class CannotTrace(ValueError):
@@ -82,8 +79,8 @@ def parse(text: str) -> Asked:
         if source is not None:
             line = match["line"]
             return Asked(text, source, int(match["step"]), None if line is None else int(line))
-    if match := _URN.fullmatch(text.lower()):
-        return Asked(text, epcs=_memories(text, match))
+    if text.lower().startswith("urn:epc:"):
+        return Asked(text, epcs=_memories(text))
     record_id, epc = _uuid(text), text.upper()
     epcs = (epc,) if len(epc) <= EPC_MAX and _HEX.fullmatch(epc) else ()
     if record_id is not None or epcs:
@@ -149,13 +146,17 @@ def _tag(connection: psycopg.Connection, company_id: int, asked: Asked, epc: str
     return Found(asked, tag=tag, epc=epc, passages=passages, movements=movements[::-1])
 
 
-def _memories(text: str, match: "re.Match[str]") -> tuple[str, ...]:
-    """The EPC memories that a URN may stand for: pure identity says nothing of the filter value. Raises CannotTrace."""
-    filters = range(8) if match["filter"] is None else (int(match["filter"]),)
+def _memories(text: str) -> tuple[str, ...]:
+    """The EPC memories that a URN may stand for: a pure identity tells neither scheme nor filter value.
+
+    Raises CannotTrace.
+    """
+    # EPC Tag Data Standard 2.1, section 6.3: a URN's name may be written in any case, the key after it may not.
+    *name, key = text.split(":", 4)
     try:
-        return tuple(encode(Sgtin(one, match["prefix"], match["item"], int(match["serial"]))) for one in filters)
-    except NotSgtin as error:
-        raise CannotTrace(f"{text[:100]!r} is no SGTIN-96: {error}") from None
+        return memories_of(":".join([*map(str.lower, name), key]))
+    except WrongEpc as error:
+        raise CannotTrace(f"{text[:100]!r} names no tag: {error}") from None
 
 
 def _uuid(text: str) -> UUID | None:

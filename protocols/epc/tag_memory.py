@@ -10,6 +10,7 @@ headers that the standard reserves. `encode` raises WrongEpc.
 
 import re
 from collections.abc import Callable
+from contextlib import suppress
 
 from protocols.epc import (
     assets,
@@ -46,7 +47,8 @@ _READERS |= dict.fromkeys(gs1_plus.SCHEMES, gs1_plus.decode_plus)
 UNPROGRAMMED, TID = 0x00, 0xE2  # headers of table 14-1 that no scheme will ever have
 _NOTES = {UNPROGRAMMED: "unprogrammed", TID: "factory memory, which begins like a chip's TID"}
 _HEX = re.compile(r"[0-9A-Fa-f]+")
-_RAW = re.compile(r"urn:epc:raw:([1-9]\d{0,3})\.x([0-9A-Fa-f]+)")
+RAW_URN = "urn:epc:raw:"
+_RAW = re.compile(rf"{RAW_URN}([1-9][0-9]{{0,3}})\.x([0-9A-Fa-f]+)")
 _SGTIN_96 = f"{sgtin.HEADER:02X}"
 
 
@@ -66,7 +68,7 @@ def _decode(epc_hex: str) -> Decoded:
         raise WrongEpc(f"expected the two hex digits of a header, got {epc_hex!r}")
     header = int(memory[:2], 16)
     if header in _NOTES:
-        raw = f"urn:epc:raw:{length}.x{memory}" if length % 16 == 0 else None
+        raw = f"{RAW_URN}{length}.x{memory}" if length % 16 == 0 else None
         return Decoded(hex=memory, tag_uri=raw, error=f"unknown: {_NOTES[header]}")
     if header not in _READERS:
         raise WrongEpc(f"unknown: expected the header of a scheme, got {header:02X}, which is reserved")
@@ -132,7 +134,7 @@ def encode(
         raise WrongEpc(f"expected one of {', '.join(SCHEME_NAMES)} as scheme, got {scheme!r}")
     if text.startswith(TAG_URN):
         return _encode_tag_uri(text, name, filter_value)
-    if text.startswith("urn:epc:raw:"):
+    if text.startswith(RAW_URN):
         return _encode_raw(text)
     if text.startswith("urn:epc:"):
         identity, components = _read_pure(text)
@@ -149,6 +151,24 @@ def encode(
     if not found:
         raise WrongEpc(f"expected the AIs of one key that a classic scheme carries, got {', '.join(sorted(ais))}")
     return _encode(found[0], found[0].of_elements(elements, prefix_digits), name, filter_value or 0)
+
+
+def memories_of(uri: str) -> tuple[str, ...]:
+    """Every memory that a tag may hold of what an EPC URI or tag URI names, in the classic schemes and raw.
+
+    A pure identity says nothing of filter value and scheme: there is a memory for each. Raises WrongEpc.
+    """
+    if uri.startswith((TAG_URN, RAW_URN)):
+        return (encode(uri),)
+    identity, components = _read_pure(uri)
+    memories = []
+    for scheme in _BY_NAME.values():
+        if scheme.identity is identity:
+            with suppress(WrongEpc):  # a serial number that this scheme cannot carry
+                memories += [scheme.encode(components, one) for one in range(2**scheme.filter_bits)]
+    if not memories:
+        raise WrongEpc(f"expected an identity that a tag can carry, got {uri!r}, which has no tag encoding")
+    return tuple(memories)
 
 
 def _encode_tag_uri(uri: str, name: str | None, filter_value: int | None) -> str:

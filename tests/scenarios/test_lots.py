@@ -6,6 +6,7 @@ from cloud.domain.catalog import BoundTag, Item
 from cloud.domain.movement import MICRO, Kind
 from cloud.flows.bind_tag import CannotBind, bind_tag
 from cloud.store.master import put_items, put_tags
+from protocols.epc import tag_memory
 from protocols.epc.sgtin import encode, sgtin_of
 from tests.makers import Warehouse, epc
 
@@ -72,6 +73,35 @@ def test_a_tag_that_carries_its_serial_number_is_a_lot_when_a_gate_first_sees_it
     ]  # fmt: skip
     assert pieces(warehouse) == {("STORE", tags[1]): 1}
     assert warehouse.fetch("SELECT count(*) FROM lots") == [(2,)]
+
+
+@pytest.mark.parametrize(
+    ("scheme", "key"),
+    [
+        ("sgtin-198", f"(01){GTIN}(21)Az/9"),
+        ("sgtin+", f"(01){GTIN}(21)Az/9"),
+        ("dsgtin+", f"(01){GTIN}(21)Az/9(17)271231"),
+        ("sgtin++", f"https://example.com/01/{GTIN}/21/Az%2F9"),
+    ],
+)
+def test_a_trade_items_tag_of_any_scheme_moves_its_piece(warehouse: Warehouse, scheme: str, key: str) -> None:
+    add(warehouse, Item("WATCH", "表", gtin=GTIN, tracking="serial"))
+    tag = tag_memory.encode(key, scheme=scheme, prefix_digits=7)
+    warehouse.expect(Kind.PURCHASE_RECEIPT, "WATCH", 1, price="400.00")
+    warehouse.log.passage(tag, "in")
+    warehouse.record(warehouse.log.message())
+    assert moved(warehouse) == [("purchase_receipt", tag)]
+    assert pieces(warehouse) == {("STORE", tag): 1}
+
+
+def test_a_part_of_a_piece_moves_nothing(warehouse: Warehouse) -> None:
+    """A wardrobe in two boxes has two tags: neither of them is the wardrobe, so it is not counted twice."""
+    add(warehouse, Item("WARDROBE", "衣柜", gtin=GTIN))
+    for part in (1, 2):
+        tag = tag_memory.encode(f"(8006){GTIN}0{part}02(21)7", prefix_digits=7)
+        warehouse.log.passage(tag, "in", part)
+    warehouse.record(warehouse.log.message())
+    assert moved(warehouse) == []
 
 
 def test_a_movement_that_is_undone_goes_back_as_the_lot_that_it_was(warehouse: Warehouse) -> None:

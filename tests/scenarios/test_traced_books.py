@@ -28,6 +28,7 @@ from cloud.flows.write_down import Realisable, write_down
 from cloud.store.master import put_tags
 from cloud.store.production import NewOrder
 from cloud.store.trace import Record, Sort, read_record
+from protocols.epc import tag_memory
 from protocols.epc.sgtin import Sgtin, encode
 from tests.makers import DESCRIPTION, Warehouse, epc, make_warehouse
 from tests.valuing import add_item, ask, at, invoice, land, micro, move, receive, sell
@@ -455,7 +456,7 @@ def test_the_verb_tells_a_tag_and_every_record(rich: Rich, capsys: pytest.Captur
         (["记-9999", "--period", "2026-09"], 1, "no voucher"),
         (["E280FFFF", "--company", "nobody"], 2, "no company"),
         (["urn:epc:id:sgtin:0614141.812345.6789"], 1, "no tag"),
-        (["urn:epc:id:sgtin:0614141.8123.6789"], 2, "is no SGTIN-96"),
+        (["urn:epc:id:sgtin:0614141.8123.6789"], 2, "names no tag: expected 13 characters"),
     ],
 )
 def test_what_the_verb_cannot_find_is_told_from_what_cannot_be(
@@ -471,6 +472,22 @@ def test_a_tag_is_found_by_the_uri_of_its_item(warehouse: Warehouse) -> None:
     for uri in ("urn:epc:id:sgtin:0614141.812345.6789", "urn:epc:tag:sgtin-96:3.0614141.812345.6789"):
         assert asked(warehouse, uri).epc == memory
     assert find(warehouse.owner, warehouse.company_id, parse("urn:epc:tag:sgtin-96:1.0614141.812345.6789")) is None
+
+
+@pytest.mark.parametrize(
+    "uri",
+    [
+        "urn:epc:id:sgtin:0614141.812345.Az%2F9",  # a serial number that is no number
+        "urn:epc:id:sscc:0614141.1234567890",
+        "URN:EPC:ID:grai:0614141.12345.400",
+        "urn:epc:tag:sscc-96:2.0614141.1234567890",
+        "urn:epc:raw:96.xE28011606000020495A10B7C",
+    ],
+)
+def test_a_tag_of_any_scheme_is_found_by_its_uri(warehouse: Warehouse, uri: str) -> None:
+    memory = tag_memory.encode(uri.replace("URN:EPC:ID", "urn:epc:id"), filter_value=None if ":tag:" in uri else 2)
+    put_tags(warehouse.owner, warehouse.company_id, [BoundTag(memory, "BOLT", 1_000_000)])
+    assert asked(warehouse, uri).epc == memory
 
 
 def test_two_companies_that_know_a_tag_are_told_apart(warehouse: Warehouse) -> None:

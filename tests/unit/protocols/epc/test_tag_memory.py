@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.epc.decoded import WrongEpc
-from protocols.epc.tag_memory import _BY_NAME, SCHEME_NAMES, decode, encode, gtin_of, read_uri
+from protocols.epc.tag_memory import _BY_NAME, SCHEME_NAMES, decode, encode, gtin_of, memories_of, read_uri
 from tests.epc_components import NAMES, tag_uri, tags
 
 VECTORS = Path(__file__).parents[4] / ".." / "shared" / "data" / "epc" / "vectors.json"
@@ -121,6 +121,13 @@ def test_a_key_and_its_prefix_length_lead_back_to_the_memory(tag: tuple[str, tup
 def test_the_scheme_that_is_chosen_carries_the_same_key(tag: tuple[str, tuple[str, ...], int]) -> None:
     uri = decode(encode(tag_uri(*tag))).epc_uri or ""
     assert decode(encode(uri)).epc_uri == uri
+
+
+@given(tags())
+def test_a_uri_leads_to_every_memory_that_may_hold_it(tag: tuple[str, tuple[str, ...], int]) -> None:
+    uri, memory = tag_uri(*tag), encode(tag_uri(*tag))
+    assert memories_of(uri) == (memory,)
+    assert memory in memories_of(decode(memory).epc_uri or "")
 
 
 @given(st.text("0123456789ABCDEFabcdef", max_size=140))
