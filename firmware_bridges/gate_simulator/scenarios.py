@@ -297,7 +297,7 @@ def parked(
     passes_an_hour: float = 12.0,
 ) -> World:
     """Goods that stand 0.5 to 5 m from the gate's line for hours, beside the way, while people walk and
-    forklifts come through with other goods."""
+    forklifts come through with other goods. Stacks may overlap, as goods on several levels of a rack do."""
     random = np.random.default_rng([seed, 98])
     lasts_s = hours * 3600
     loads: list[Load] = []
