@@ -1,8 +1,11 @@
 """`tallygate epc`: arrays for programs, tables for people, exit status and reasons."""
 
 import json
+import re
+import shlex
 import subprocess
 import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -104,6 +107,15 @@ def test_help_and_unknown_commands(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 2
     assert main(["read", KITE]) == 2
     assert "no command 'read'" in capsys.readouterr().err
+
+
+def test_the_readmes_example_prints_what_stands_there(capsys: pytest.CaptureFixture[str]) -> None:
+    readme = (Path(__file__).parents[3] / "README.md").read_text(encoding="utf-8")
+    examples = re.findall(r"^\$ tallygate epc (.+)\n((?:(?!```|\$ ).*\n)+)", readme, re.MULTILINE)
+    assert [shlex.split(command)[0] for command, _ in examples] == ["decode", "encode"]
+    for command, shown in examples:
+        main(shlex.split(command))
+        assert capsys.readouterr().out == shown
 
 
 def test_the_front_door_leads_here() -> None:
