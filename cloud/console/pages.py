@@ -1,4 +1,4 @@
-"""The console's pages: sign-in, and one live page of everything that happens.
+"""The console's pages: sign-in, one live page of everything that happens, and one page for each passage.
 
 Nothing is open but the sign-in page and its static files. Pages load nothing from elsewhere and run no
 inline script; templates escape everything, and the page's module builds its rows from text nodes.
@@ -7,6 +7,7 @@ inline script; templates escape everything, and the page's module builds its row
 import logging
 from pathlib import Path
 from typing import Annotated, Any
+from uuid import UUID
 
 import psycopg
 from fastapi import APIRouter, FastAPI, Form, Request
@@ -17,7 +18,7 @@ from psycopg_pool import ConnectionPool
 from starlette.exceptions import HTTPException
 from starlette.types import Scope
 
-from cloud.console import visit
+from cloud.console import passage_page, visit
 from cloud.console.catalogue import LANGUAGES, texts
 from cloud.console.live import LiveFeed, TooManyStreams
 from cloud.console.state import Pictures
@@ -25,6 +26,7 @@ from cloud.console.throttle import SignInThrottle
 from cloud.console.visit import MaybeVisitor, find_visitor
 from cloud.domain.access import Company
 from cloud.flows import sign_in
+from cloud.flows.explain_passage import ExplainedPassage, explain_passage
 from cloud.flows.sign_in import TooManySignIns
 from cloud.store.access import Visitor
 
@@ -75,6 +77,24 @@ def live_page(request: Request, visitor: MaybeVisitor) -> Response:
     page = HTMLResponse(content, headers=PAGE_HEADERS)
     visit.keep_language(request, page)
     return page
+
+
+@router.get("/passages/{passage}")
+def passage_page_of(passage: str, request: Request, visitor: MaybeVisitor) -> Response:
+    """One passage: why the gate decided so, and what came of it. Whoever is signed in may read it."""
+    if visitor is None:
+        return RedirectResponse("/sign-in", 303)
+    language = visit.language_of(request, visitor)
+    token = visit.form_token(visit.read_cookie(request, visit.SESSION))
+    found = _explained(request, visitor.company, passage)
+    if found is None:
+        content = _render("passage_missing.html", language, visitor=visitor, token=token)
+    else:
+        page = passage_page.show(found, visitor.company, language, texts(language))
+        content = _render("passage.html", language, visitor=visitor, token=token, page=page)
+    answer = HTMLResponse(content, 404 if found is None else 200, headers=PAGE_HEADERS)
+    visit.keep_language(request, answer)
+    return answer
 
 
 @router.get("/live/state")
@@ -158,6 +178,17 @@ def sign_out_post(request: Request, token: Annotated[str, Form(max_length=NAME_M
     answer = RedirectResponse("/sign-in", 303)
     visit.drop_cookie(request, answer, visit.SESSION)
     return answer
+
+
+def _explained(request: Request, company: Company, passage: str) -> ExplainedPassage | None:
+    try:
+        one = UUID(passage)
+    except ValueError:
+        return None
+    pool: ConnectionPool = request.app.state.pool
+    with pool.connection() as connection:
+        connection.execute("SET TRANSACTION ISOLATION LEVEL REPEATABLE READ, READ ONLY")
+        return explain_passage(connection, company.company_id, one)
 
 
 def _sign_in_form(

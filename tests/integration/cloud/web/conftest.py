@@ -9,8 +9,11 @@ import psycopg
 import pytest
 
 from cloud.domain.access import Scope
+from tests.browser import chromium, page
 from tests.makers import Warehouse, make_warehouse
 from tests.web_house import REQUEST_TIMEOUT_S, Client, RunningWeb, fill, person_with_key, start_web
+
+__all__ = ["chromium", "house", "own_house", "page"]  # the fixtures; two of them are shared with other rooms
 
 
 @dataclass(slots=True)

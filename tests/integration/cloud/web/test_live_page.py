@@ -2,62 +2,14 @@
 
 import json
 import re
-import shutil
-from collections.abc import Iterator
 from typing import Any
 
-import pytest
-from playwright.sync_api import Browser, Page, expect, sync_playwright
+from playwright.sync_api import Browser, Page, expect
 
 from cloud.domain.movement import Kind
 from protocols.epc.sgtin import encode, sgtin_of
-from tests.conftest import absent
+from tests.browser import WAIT_MS, sign_in
 from tests.makers import epc
-from tests.web_house import PASSWORD, person_with_password
-
-# What keeps a browser in a container quiet: it asks nobody on the network anything.
-ARGUMENTS = (
-    "--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-)  # fmt: skip
-WAIT_MS = 20_000
-
-
-@pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    """The machine's own Chromium."""
-    program = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
-    if program is None:
-        absent("Chromium", "install Debian's package chromium")
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=program, args=list(ARGUMENTS))
-        yield browser
-        browser.close()
-
-
-@pytest.fixture
-def page(chromium: Browser) -> Iterator[Page]:
-    """A page of its own; an error in its console fails the test."""
-    with chromium.new_context(viewport={"width": 1280, "height": 900}, locale="en-GB") as context:
-        context.set_default_timeout(WAIT_MS)
-        expect.set_options(timeout=WAIT_MS)
-        page = context.new_page()
-        troubles: list[str] = []
-        page.on("pageerror", lambda error: troubles.append(str(error)))
-        page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
-        yield page
-        # The browser itself reports each answer of 4xx and 5xx, which some stories ask for.
-        assert [one for one in troubles if "Failed to load resource" not in one] == []
-
-
-def sign_in(page: Page, house: Any, name: str = "wang", language: str = "en") -> None:
-    if not house.warehouse.fetch("SELECT 1 FROM people WHERE sign_in = %s", name):
-        person_with_password(house.owner, house.warehouse.company_id, name, language)
-    page.goto(house.web.address)
-    page.fill("#name", name)
-    page.fill("#password", PASSWORD)
-    page.click("button[type=submit]")
-    page.wait_for_selector("#connection[data-state=live]")
 
 
 def test_the_page_shows_the_books(page: Page, house: Any) -> None:
@@ -126,6 +78,33 @@ def test_tags_in_a_gate_are_shown_while_they_are_read(page: Page, own_house: Any
     expect(gate.locator("li").nth(2)).to_contain_text("Unregistered tag")
     expect(gate).to_have_attribute("data-state", "quiet")  # nothing more is read, so it is no longer "now"
     expect(gate.locator("li")).to_have_count(0)
+
+
+def test_a_crossing_within_the_hold_is_shown_as_a_question_until_its_passage_arrives(
+    page: Page, own_house: Any
+) -> None:
+    sign_in(page, own_house)
+    gate = page.locator(".gate-card").filter(has_text="dock-1")
+    tag = own_house.warehouse.tag(70, "LAMP", 1)
+    seen = [
+        {"epc": epc(1), "reads": 12, "antennas": [1, 3], "peak_rssi_dbm": -60.0},
+        {"epc": tag, "reads": 0, "antennas": [1, 3], "peak_rssi_dbm": -48.0, "provisional": "in"},
+    ]
+    summary = {"schema": 1, "gate": "dock-1", "from_us": 1, "to_us": 2, "reads": 12, "tags_total": 2, "tags": seen}
+    own_house.owner.execute(
+        "INSERT INTO gate_readings VALUES (%s, 'dock-1', clock_timestamp(), %s, 12)",
+        [own_house.warehouse.company_id, json.dumps(summary)],
+    )
+    expect(gate.locator("li").filter(has_text="Lamp").locator(".provisional")).to_have_text("In?")
+    expect(gate.locator(".provisional")).to_have_count(1)
+    before = own_house.warehouse.fetch("SELECT count(*) FROM movements")
+    assert own_house.warehouse.fetch("SELECT count(*) FROM observations WHERE epc = %s", tag) == [(0,)]
+    own_house.warehouse.log.passage(tag, "in", 7200)
+    now_us = own_house.warehouse.fetch("SELECT (extract(epoch FROM clock_timestamp()) * 1000000)::bigint")[0][0]
+    own_house.warehouse.record(own_house.warehouse.log.message(7), at_us=now_us)
+    expect(page.locator("table.passages tbody tr").nth(0)).to_contain_text("In")
+    expect(gate.locator(".provisional")).to_have_count(0)
+    assert own_house.warehouse.fetch("SELECT count(*) FROM movements") == [(before[0][0] + 1,)]
 
 
 def test_a_gateways_state_is_shown(page: Page, own_house: Any) -> None:

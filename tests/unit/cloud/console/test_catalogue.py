@@ -8,9 +8,14 @@ import pytest
 from cloud.console import catalogue
 from cloud.console.catalogue import LANGUAGES, preferred, texts
 from cloud.domain.costing.pools import METHODS
+from cloud.domain.gate_evidence import SIDES
 from cloud.domain.movement import Crossing, Kind, Outcome, Tag
 
 CONSOLE = Path(catalogue.__file__).parent
+# What a passage did to the books, as cloud/console/passage_page.py::effect_of names it.
+EFFECTS = (
+    "moved", "moved_later", "undone", "already_there", "same_crossing", "turned_back", "undecided", "unregistered",
+)  # fmt: skip
 PLACEHOLDER = re.compile(r"\{(\w+)\}")
 
 
@@ -34,6 +39,10 @@ def built_keys() -> set[str]:
         *(f"method.{method}" for method in METHODS),
         *(f"language.{language}" for language in LANGUAGES),
         *(f"connection.{state}" for state in ("waiting", "live", "reconnecting")),
+        *(f"why.verdict.{crossing.name.lower()}" for crossing in Crossing),
+        *(f"why.effect.{effect}" for effect in EFFECTS),
+        *(f"why.side.{side}" for side in SIDES),
+        *(f"why.eye.{eye}" for eye in ("door", *SIDES)),
         "location_kind.clarification",
         "location_kind.in_transit",
     }
@@ -59,7 +68,7 @@ def test_every_word_the_console_uses_is_in_the_catalogue() -> None:
 def test_the_catalogue_holds_no_word_that_nobody_uses() -> None:
     named = "\n".join(
         path.read_text(encoding="utf-8")
-        for path in [*CONSOLE.glob("templates/*.html"), CONSOLE / "static/live.js", CONSOLE / "pages.py"]
+        for path in [*CONSOLE.glob("templates/*.html"), CONSOLE / "static/live.js", *CONSOLE.glob("*.py")]
     )
     unused = {key for key in texts("zh").keys() - built_keys() if f'"{key}"' not in named}
     assert unused == set()
