@@ -76,31 +76,53 @@ class Sgtin:
 
 def decode(epc_hex: str) -> Sgtin:
     """Read 24 hex digits of EPC memory. Raises NotSgtin."""
-    if not _HEX.fullmatch(epc_hex):
-        raise NotSgtin(f"expected {HEX_DIGITS} hex digits, got {epc_hex!r}")
-    bits = int(epc_hex, 16)
-    if bits >> 88 != HEADER:
-        raise NotSgtin(f"expected header {HEADER:02X}, got {epc_hex[:2]!r}")
-    partition = bits >> 82 & 0b111
-    if partition >= len(PARTITIONS):
-        raise NotSgtin(f"expected a partition 0 … 6, got {partition}")
-    prefix_bits, prefix_digits, reference_bits, reference_digits = PARTITIONS[partition]
-    prefix = bits >> (82 - prefix_bits) & (1 << prefix_bits) - 1
-    reference = bits >> SERIAL_BITS & (1 << reference_bits) - 1
-    if prefix >= 10**prefix_digits:
-        raise NotSgtin(f"expected a company prefix of {prefix_digits} digits, got {prefix}")
-    if reference >= 10**reference_digits:
-        raise NotSgtin(f"expected an item reference of {reference_digits} digits, got {reference}")
-    # Past __post_init__: what it would ask has just been asked of the bits, and this is read a million times a day.
+    bits = _bits(epc_hex)
+    layout = _LAYOUTS.get(bits >> 82)
+    if layout is None:
+        raise _refusal(epc_hex)
+    prefix_shift, prefix_mask, prefix_end, reference_mask, reference_end, prefix_digits = layout
+    prefix = bits >> prefix_shift & prefix_mask
+    reference = bits >> SERIAL_BITS & reference_mask
+    if prefix >= prefix_end or reference >= reference_end:
+        raise _refusal(epc_hex)
+    # Past __post_init__: what it would ask has just been asked of the bits, and this is done for every tag.
     sgtin = _new(Sgtin)
     _set(sgtin, "filter", bits >> 85 & 0b111)
     _set(sgtin, "company_prefix", str(prefix).zfill(prefix_digits))
-    _set(sgtin, "item_reference", str(reference).zfill(reference_digits))
+    _set(sgtin, "item_reference", str(reference).zfill(13 - prefix_digits))
     _set(sgtin, "serial", bits & SERIAL_MAX)
     return sgtin
 
 
 _new, _set = object.__new__, object.__setattr__
+
+
+def _bits(epc_hex: str) -> int:
+    """The memory as a number; 0, which has no layout, where it is not 24 hex digits."""
+    try:
+        memory = bytes.fromhex(epc_hex)
+    except ValueError:
+        return 0
+    # Both lengths, because bytes.fromhex lets blanks pass.
+    return int.from_bytes(memory, "big") if len(memory) == _BYTES and len(epc_hex) == HEX_DIGITS else 0
+
+
+def _refusal(epc_hex: str) -> NotSgtin:
+    """Why memory that `decode` cannot read is no SGTIN-96."""
+    if not _HEX.fullmatch(epc_hex):
+        return NotSgtin(f"expected {HEX_DIGITS} hex digits, got {epc_hex!r}")
+    bits = int(epc_hex, 16)
+    if bits >> 88 != HEADER:
+        return NotSgtin(f"expected header {HEADER:02X}, got {epc_hex[:2]!r}")
+    partition = bits >> 82 & 0b111
+    if partition >= len(PARTITIONS):
+        return NotSgtin(f"expected a partition 0 … 6, got {partition}")
+    prefix_bits, prefix_digits, reference_bits, reference_digits = PARTITIONS[partition]
+    prefix = bits >> (82 - prefix_bits) & (1 << prefix_bits) - 1
+    if prefix >= 10**prefix_digits:
+        return NotSgtin(f"expected a company prefix of {prefix_digits} digits, got {prefix}")
+    reference = bits >> SERIAL_BITS & (1 << reference_bits) - 1
+    return NotSgtin(f"expected an item reference of {reference_digits} digits, got {reference}")
 
 
 def encode(sgtin: Sgtin) -> str:
@@ -133,25 +155,18 @@ def gtins_of(memories: Iterable[str]) -> list[str | None]:
     """The GTIN-14 of each, as `gtin_of` says it: the hot path, where thousands of tags come at once."""
     gtins: list[str | None] = []
     for memory in memories:
-        try:
-            read = bytes.fromhex(memory)
-        except ValueError:
-            read = b""
-        # Twice, because bytes.fromhex lets spaces pass.
-        if len(read) != _BYTES or len(memory) != HEX_DIGITS:
-            gtins.append(None)
-            continue
-        bits = int.from_bytes(read, "big")
+        bits = _bits(memory)
         layout = _LAYOUTS.get(bits >> 82)
         if layout is None:
             gtins.append(None)
             continue
-        prefix_shift, prefix_mask, prefix_end, reference_mask, reference_end, scale = layout
+        prefix_shift, prefix_mask, prefix_end, reference_mask, reference_end, prefix_digits = layout
         prefix = bits >> prefix_shift & prefix_mask
         reference = bits >> SERIAL_BITS & reference_mask
         if prefix >= prefix_end or reference >= reference_end:
             gtins.append(None)
             continue
+        scale = _POWERS[12 - prefix_digits]
         indicator, item = divmod(reference, scale)
         low = prefix * scale + item
         digits = indicator * 10**12 + low
@@ -161,8 +176,9 @@ def gtins_of(memories: Iterable[str]) -> list[str | None]:
 
 
 _BYTES = HEX_DIGITS // 2
+_POWERS = tuple(10**power for power in range(7))
 # The first 14 bits of memory (header, filter, partition) → where prefix and reference stand, how great they may be,
-# and by what the indicator digit is the reference's first.
+# and how many digits the prefix has.
 _LAYOUTS = {
     HEADER << 6 | filter_value << 3 | partition: (
         82 - prefix_bits,
@@ -170,7 +186,7 @@ _LAYOUTS = {
         10**prefix_digits,
         (1 << reference_bits) - 1,
         10**reference_digits,
-        10 ** (reference_digits - 1),
+        prefix_digits,
     )
     for filter_value in range(8)
     for partition, (prefix_bits, prefix_digits, reference_bits, reference_digits) in enumerate(PARTITIONS)

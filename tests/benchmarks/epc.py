@@ -22,7 +22,13 @@ def measure_epc() -> list[Figure]:
     return [
         Figure("EPC memory SGTIN-96, decoded", _rate(_keys, memories), "tags/s", PEER, peer),
         Figure("EPC memory SGTIN-96, GTINs of a batch", _rate(sgtin.gtins_of, memories), "tags/s", PEER, peer),
-        Figure("EPC memory SGTIN-96, every spelling", _rate(_spellings, memories[:SAMPLE]), "tags/s", PEER, peer),
+        Figure(
+            "EPC memory SGTIN-96, all spellings",
+            _rate(_spellings, memories[:SAMPLE]),
+            "tags/s",
+            f"{PEER}, EPC URI alone",
+            peer,
+        ),
     ]
 
 

@@ -17,6 +17,7 @@ from protocols.epc.sgtin import (
     decode,
     encode,
     gtin_of,
+    gtins_of,
     sgtin_of,
 )
 
@@ -74,6 +75,16 @@ def test_what_is_written_is_read_back(sgtin: Sgtin) -> None:
     assert len(memory) == 24
     assert decode(memory) == sgtin
     assert decode(memory.lower()) == sgtin
+
+
+@given(st.lists(st.one_of(sgtins().map(encode), st.text("0123456789abcdefABCDEF 30", min_size=22, max_size=26))))
+def test_a_batch_has_the_gtin_of_each_that_can_be_read(memories: list[str]) -> None:
+    for memory, gtin in zip(memories, gtins_of(memories), strict=True):
+        if gtin is None:
+            with pytest.raises(NotSgtin):
+                decode(memory)
+        else:
+            assert decode(memory).gtin == gtin
 
 
 @given(sgtins())
