@@ -151,12 +151,12 @@ class _Labels:
 
     def put(self, text: str, x: float, y: float, right: float) -> Label:
         half = sum(WIDE_LETTER_WIDTH if ord(letter) > 0x2E80 else LETTER_WIDTH for letter in text) / 2
-        x = max(LEFT + half, min(x, right - half))
+        x = round(max(LEFT + half, min(x, right - half)), 1)
         tries = [y, *(y - LINE_HEIGHT * n for n in range(1, 9)), *(y + LINE_HEIGHT * n for n in range(1, 9))]
         free = [at for at in tries if at >= LINE_HEIGHT - 4 and not self._covers(x - half, at, x + half)]
         at = free[0] if free else y
         self._taken.append((x - half, at - LINE_HEIGHT, x + half, at))
-        return Label(round(x, 1), round(at, 1), text)
+        return Label(x, round(at, 1), text)
 
     def _covers(self, left: float, base: float, right: float) -> bool:
         return any(
