@@ -1,7 +1,7 @@
 """`tallygate gate …`: replay, score, tune and simulate a gate.
 
     tallygate gate replay FILE [--format emse|generic-csv] [--gate gate.toml] [--eyes FILE] [--json]
-    tallygate gate score FILE… --labels … [--gate gate.toml] [--json]
+    tallygate gate score FILE… --labels … [--gate gate.toml] [--eyes FILE…] [--json]
     tallygate gate fit FILE… --labels … [--gate gate.toml] [--out gate.toml]
     tallygate gate simulate …
 
@@ -16,6 +16,7 @@ import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from importlib import import_module
+from itertools import repeat
 from pathlib import Path
 from typing import Any
 
@@ -70,7 +71,7 @@ def _replay(argv: Sequence[str]) -> int:
     parser.add_argument("--eyes", type=Path, metavar="FILE", help="the photo-eyes: time, port, state")
     parser.add_argument("--json", action="store_true", help="print one array")
     arguments = parser.parse_args(argv)
-    gate, (recording,) = _read([arguments.file], arguments, arguments.eyes)
+    gate, (recording,) = _read([arguments.file], arguments, arguments.eyes and [arguments.eyes])
     replayed = replay(recording, gate)
     _tell_counters(recording.name, replayed.counters)
     print(_array(map(as_json, replayed.passages)) if arguments.json else as_text(replayed.passages))
@@ -80,11 +81,12 @@ def _replay(argv: Sequence[str]) -> int:
 def _score(argv: Sequence[str]) -> int:
     parser = _parser("score", "How often a gate is right on labelled recordings, with 95 % intervals.")
     _add_labelled(parser)
+    parser.add_argument("--eyes", type=Path, nargs="+", metavar="FILE", help="photo-eyes, one file a recording")
     parser.add_argument("--failures", type=int, default=SHOWN_FAILURES, metavar="N", help="how many to list")
     parser.add_argument("--json", action="store_true", help="print one object")
     arguments = parser.parse_args(argv)
     labels = read_labels(arguments.labels)
-    gate, recordings = _read(arguments.file, arguments)
+    gate, recordings = _read(arguments.file, arguments, arguments.eyes)
     scored = []
     for recording in recordings:
         replayed = replay(recording, gate)
@@ -175,15 +177,16 @@ def _add_labelled(parser: argparse.ArgumentParser) -> None:
 
 
 def _read(
-    files: Sequence[Path], arguments: argparse.Namespace, eyes: Path | None = None
+    files: Sequence[Path], arguments: argparse.Namespace, eyes: Sequence[Path] | None = None
 ) -> tuple[GateSettings, list[Recording]]:
     """The gate and the recordings of it; tells what had to be left out. Raises NoRecording, WrongGate, WrongCall."""
     gate = None if arguments.gate is None else read_gate(_text(arguments.gate), str(arguments.gate))
+    if eyes is not None and len(eyes) != len(files):
+        raise WrongCall(f"expected a file of photo-eyes for each of the {len(files)} recordings, got {len(eyes)}")
+    antennas = None if gate is None else gate.inside | gate.outside
     recordings: list[Recording] = []
-    for path in files:
-        recording = read_recording(
-            path, arguments.format, antennas=None if gate is None else gate.inside | gate.outside, eyes=eyes
-        )
+    for path, eye in zip(files, eyes if eyes is not None else repeat(None, len(files)), strict=True):
+        recording = read_recording(path, arguments.format, antennas=antennas, eyes=eye)
         if recording.name in [other.name for other in recordings]:
             recording = replace(recording, name=str(path))
         recordings.append(recording)

@@ -341,6 +341,12 @@ def test_what_is_simulated_can_be_scored(tmp_path: Path, toml: Path) -> None:
     answer = gate("score", reads, "--labels", truths, "--gate", toml, "--json").json
     assert answer["right"]["of"] == len(truths.read_text(encoding="utf-8").splitlines()) - 1
     assert answer["recordings"][0]["left_out"] == {}
+    toml.write_text(GATE_TOML + "[gate.photo_eyes]\ndoor = 1\n", encoding="utf-8")
+    watched = gate("score", reads, "--labels", truths, "--gate", toml, "--eyes", eyes, "--json")
+    assert watched.json["right"]["of"] == answer["right"]["of"]
+    unmatched = gate("score", reads, "--labels", truths, "--gate", toml, "--eyes", eyes, eyes)
+    assert unmatched.status == 2
+    assert "expected a file of photo-eyes for each of the 1 recordings, got 2" in unmatched.err
 
 
 @pytest.mark.shared
