@@ -11,13 +11,15 @@ import asyncio
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NoReturn
+
+import msgspec
 
 from edge.devices.portal import AWAY_GRACE_S, Portal
 from edge.readings import Passage, Sighting, TagRead
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.gate_recognition import GateRecognition
+from edge.recognition.gate_recognition import GateRecognition, Provisional
 from protocols.wire.readings import MAX_TAGS, SCHEMA, GateReadings, TagSeen
 
 log = logging.getLogger(__name__)
@@ -25,6 +27,9 @@ log = logging.getLogger(__name__)
 TICK_S = 0.05  # how often a quiet gate looks whether a visit is over; a fifth of the 250 ms a verdict may take
 READS_AT_ONCE = 500  # reads recognised before others get a turn: some 10 ms
 SUMMARY_S = 1.0  # how often the readings of a gate are summed up; what an eye follows
+# A tag that waits for its verdict is not read any more; how it was read last is remembered of so many tags, ten
+# times what a summary shows. It is for the screen only.
+REMEMBERED_TAGS = 2_000
 
 
 class GateWatch:
@@ -85,9 +90,8 @@ class GateWatch:
 
     def _recognise(self, most: int) -> None:
         sightings, self._taken = self._taken[:most], self._taken[most:]
-        reads = [one for one in sightings if isinstance(one, TagRead)]
-        self._summary.add(reads)
-        self._hand_over(self.recognition.feed(reads))
+        self._summary.add(one for one in sightings if isinstance(one, TagRead))
+        self._hand_over(self.recognition.feed(sightings))
 
     def _passed_us(self) -> int:
         """Time at the gate since the last call."""
@@ -103,7 +107,8 @@ class GateWatch:
     def _sum_up(self) -> None:
         if self._looked_s >= self._summary_due_s:
             self._summary_due_s = self._looked_s + SUMMARY_S
-            summary = self._summary.take(self.recognition.clock_us or 0, self._shed)
+            provisional = self.recognition.provisional()
+            summary = self._summary.take(self.recognition.clock_us or 0, self._shed, provisional)
             if summary is not None:
                 self._publish(summary)
 
@@ -114,6 +119,7 @@ class ReadingsSummary:
     def __init__(self, gate: str) -> None:
         self._gate = gate
         self._tags: dict[str, list[TagRead]] = {}
+        self._last: dict[str, TagSeen] = {}  # as each tag was summed up last; the newest stand last
         self._reads = 0
         self._shed_before = 0
         self._was_empty = True
@@ -123,16 +129,20 @@ class ReadingsSummary:
             self._reads += 1
             self._tags.setdefault(read.epc, []).append(read)
 
-    def take(self, now_us: int, shed: int) -> GateReadings | None:
-        """The summary since the last one; None when nothing was read, but for the first such time.
+    def take(self, now_us: int, shed: int, provisional: Sequence[Provisional] = ()) -> GateReadings | None:
+        """The summary since the last one; None when there is nothing to tell, but for the first such time.
 
-        shed  reads dropped since the program's start
+        shed         reads dropped since the program's start
+        provisional  crossings within the hold: their tags are told as long as they wait, read or not
         """
-        is_empty = not self._reads
+        is_empty = not self._reads and not provisional
         if is_empty and self._was_empty:
             return None
         times_us = [read.seen_at_us for reads in self._tags.values() for read in reads] or [now_us]
-        tags = sorted((_seen(epc, reads) for epc, reads in self._tags.items()), key=lambda tag: -tag.reads)
+        seen = {epc: _seen(epc, reads) for epc, reads in self._tags.items()}
+        waiting = [tag for one in provisional if (tag := self._waiting(one, seen)) is not None]
+        rest = seen.keys() - {tag.epc for tag in waiting}
+        tags = waiting + sorted((seen[epc] for epc in rest), key=lambda tag: (-tag.reads, tag.epc))
         summary = GateReadings(
             schema=SCHEMA,
             gate=self._gate,
@@ -143,8 +153,24 @@ class ReadingsSummary:
             tags=tags[:MAX_TAGS],
             shed=shed - self._shed_before,
         )
+        self._remember(seen)
         self._tags, self._reads, self._shed_before, self._was_empty = {}, 0, shed, is_empty
         return summary
+
+    def _waiting(self, one: Provisional, seen: dict[str, TagSeen]) -> TagSeen | None:
+        """The tag as it is read, else as it was, with its direction; None when that is forgotten."""
+        if (tag := seen.get(one.epc)) is not None:
+            return msgspec.structs.replace(tag, provisional=one.direction.value)
+        if (before := self._last.get(one.epc)) is not None:
+            return msgspec.structs.replace(before, reads=0, provisional=one.direction.value)
+        return None
+
+    def _remember(self, seen: dict[str, TagSeen]) -> None:
+        for epc, tag in seen.items():
+            self._last.pop(epc, None)
+            self._last[epc] = tag
+        for epc in list(self._last)[: max(0, len(self._last) - REMEMBERED_TAGS)]:
+            del self._last[epc]
 
 
 def _seen(epc: str, reads: list[TagRead]) -> TagSeen:

@@ -208,8 +208,12 @@ def gate_evidence(direction: str, at_s: float = 0) -> dict[str, Any]:
             "antenna": antenna, "side": side, "reads": 10 + antenna, "first_us": first_us, "last_us": last_us,
             "peak_us": peak_us[side], "peak_dbm": strongest_dbm, "rise_db": 13.5,
             "course": [
-                [250 * step, round(strongest_dbm - 4.5 * abs(step / 4 - (peak_us[side] - first_us) / SECOND_US), 1)]
+                number
                 for step in range(16)
+                for number in (
+                    250 * step,
+                    round(strongest_dbm - 4.5 * abs(step / 4 - (peak_us[side] - first_us) / SECOND_US), 1),
+                )
             ],
             "phase_still": 0.05 * antenna,
         }

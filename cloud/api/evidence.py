@@ -31,8 +31,9 @@ ANTENNA_SCHEMA: dict[str, Any] = {
         "rise_db": _DB | {"description": "Highest less lowest point of the smoothed RSSI."},
         "course": {
             "type": "array",
-            "description": "The smoothed RSSI, at most 16 points: [milliseconds since first_seen_us, dBm].",
-            "items": {"type": "array", "items": {"type": "number"}, "minItems": 2, "maxItems": 2},
+            "description": "The smoothed RSSI, at most 16 points in a flat list: milliseconds since first_seen_us "
+            "and dBm in turn.",
+            "items": {"type": "number"},
         },
         "phase_still": _maybe(
             {"type": "number", "description": "Near 1 the tag stood still, near 0 it moved; null without phase."}
@@ -94,13 +95,13 @@ EVIDENCE_EXAMPLE: dict[str, Any] = {
         {
             "antenna": 1, "side": "inside", "reads": 22, "first_us": 1_790_000_000_000_000,
             "last_us": 1_790_000_003_020_000, "peak_us": 1_790_000_001_010_000, "peak_dbm": -48.5, "rise_db": 12.7,
-            "course": [[0, -58.0], [500, -52.4], [1010, -48.5], [1800, -53.9], [3020, -61.2]],
+            "course": [0, -58.0, 500, -52.4, 1010, -48.5, 1800, -53.9, 3020, -61.2],
             "phase_still": 0.08,
         },
         {
             "antenna": 3, "side": "outside", "reads": 19, "first_us": 1_790_000_000_950_000,
             "last_us": 1_790_000_004_120_000, "peak_us": 1_790_000_003_050_000, "peak_dbm": -47.0, "rise_db": 14.2,
-            "course": [[950, -61.2], [2100, -54.0], [3050, -47.0], [4120, -55.5]],
+            "course": [950, -61.2, 2100, -54.0, 3050, -47.0, 4120, -55.5],
             "phase_still": 0.11,
         },
     ],

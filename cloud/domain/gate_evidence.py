@@ -150,9 +150,14 @@ def _antennas(said: Iterable[dict[str, Any]]) -> Iterable[AntennaSeen]:
 
 
 def _course(said: Any) -> tuple[tuple[float, float], ...]:
+    """Points of a flat list, milliseconds and dBm in turn; a list of pairs is read, too."""
+    if not isinstance(said, list):
+        return ()
+    if not any(isinstance(one, list) for one in said):
+        said = [list(pair) for pair in zip(said[::2], said[1::2], strict=False)]
     points = [
         (at_ms, dbm)
-        for point in (said if isinstance(said, list) else [])[:POINTS_MAX]
+        for point in said[:POINTS_MAX]
         if isinstance(point, list) and len(point) == 2
         and (at_ms := _number(point[0])) is not None and (dbm := _number(point[1])) is not None
     ]  # fmt: skip

@@ -68,9 +68,18 @@ REASONS: dict[str, Words] = {
         "Its own reads lean this way without proof; the tags that moved with it crossed this way for sure.",
         "自身读数倾向这个方向但证据不足；同行的标签确定朝这个方向通过。",
     ),
+    "rested here and went alone": Words(
+        "It looks like a crossing, but the tag had rested here and none of its neighbours went with it, so the gate "
+        "decided nothing.",
+        "看起来像是通过，但标签此前一直停在这里，邻近标签也没有同行，因此不作判定。",
+    ),
     "contradicts the group": Words(
         "Its own reads contradict the tags that moved with it, so the gate decided nothing.",
         "自身读数与同行标签相矛盾，因此不作判定。",
+    ),
+    "changed sides with the others": Words(
+        "It was read too seldom to tell by itself; many tags changed sides at one moment, and its reads fit theirs.",
+        "单凭自身读数太少；许多标签在同一时刻换侧，它的读数与之相符。",
     ),
     "the photo-eyes saw it pass": Words(
         "Its own reads lean this way without proof; the photo-eyes saw something pass this way at that moment.",

@@ -1,17 +1,24 @@
 """What a gateway says about a passage, read without trust; and its reasons in sentences, in both languages."""
 
 import ast
+import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 import edge.recognition
+from cloud.api.evidence import EVIDENCE_SCHEMA
 from cloud.domain.gate_evidence import ANTENNAS_MAX, POINTS_MAX, GroupVote, SideSeen, read_evidence
 from cloud.domain.gate_words import DECIDED_BY, LANGUAGES, REASONS, decided_by_words, reason_sentence
-from tests.makers import gate_evidence
+from edge.readings import Direction, Passage, TagRead
+from edge.recognition.gate import GateSettings
+from edge.recognition.gate_recognition import GateRecognition
+from edge.recognition.movement import evidence
+from tests.makers import NOON_US, gate_evidence
 
 FLAT = {
     "order": 0.913, "rise_outside_db": 11.0, "rise_inside_db": 9.5, "reads": 57, "reads_outside": 30,
@@ -26,7 +33,7 @@ def test_the_evidence_of_a_gateway_of_today_is_read_in_full() -> None:
     assert [(one.antenna, one.side, one.reads) for one in seen.antennas] == [
         (1, "inside", 11), (2, "inside", 12), (3, "outside", 13), (4, "outside", 14)
     ]  # fmt: skip
-    assert [list(point) for point in seen.antennas[0].course] == said["antennas"][0]["course"]
+    assert [number for point in seen.antennas[0].course for number in point] == said["antennas"][0]["course"]
     assert seen.antennas[2].phase_still == pytest.approx(0.15)
     assert seen.group == GroupVote("out", said["group"]["crossed_at_us"], 7, 0, 8)
     assert seen.decided_after_ms == 3110
@@ -57,6 +64,51 @@ def test_points_of_a_course_that_are_none_are_left_out_and_the_rest_is_in_order(
     course = [[900, -50], "x", [1], [0, -60.5], [5, None], [7, True], [10**400, -3], [400, -55]]
     seen = read_evidence({"antennas": [{"antenna": 1, "side": "inside", "course": course}]})
     assert seen.antennas[0].course == ((0, -60.5), (400, -55), (900, -50))
+
+
+def test_a_course_may_be_one_flat_list_or_pairs() -> None:
+    courses = (
+        [0, -60.5, 400, -55, 900, -50],
+        [[0, -60.5], [400, -55], [900, -50]],
+        [0, -60.5, 400, -55, 900, -50, 9],
+    )
+    for course in courses:
+        seen = read_evidence({"antennas": [{"antenna": 1, "side": "inside", "course": course}]})
+        assert seen.antennas[0].course == ((0, -60.5), (400, -55), (900, -50))
+
+
+def test_what_the_recognition_of_today_sends_is_read_in_full() -> None:
+    """The gateway's own words, not ours of them: whatever it writes has its place on the page."""
+    passage = a_passage()
+    said = json.loads(json.dumps(evidence(passage)))
+    seen, why = read_evidence(said), passage.evidence
+    assert [(one.antenna, one.side, one.reads) for one in seen.antennas] == [
+        (one.antenna, one.side, one.reads) for one in why.antennas
+    ]
+    assert [one.course for one in seen.antennas] == [one.course for one in why.antennas]
+    assert all(one.course for one in seen.antennas)
+    assert (seen.first_seen_us, seen.last_seen_us) == (passage.first_seen_us, passage.last_seen_us)
+    assert (seen.reason, seen.decided_by) == (why.reason, why.decided_by)
+    assert seen.reason in REASONS
+    assert seen.decided_by in DECIDED_BY
+    assert seen.decided_after_ms == (why.decided_at_us - passage.last_seen_us) // 1000
+    assert said.keys() <= EVIDENCE_SCHEMA["properties"].keys()
+    jsonschema.validate(said, EVIDENCE_SCHEMA)
+
+
+def a_passage() -> Passage:
+    """A tag that goes in: 25 reads outside, then 25 inside, each side rising and falling by 12 dB."""
+    recognition = GateRecognition(GateSettings("dock-1", inside=frozenset({1}), outside=frozenset({3})))
+    reads = [
+        TagRead("E280" + "0" * 20, antenna, -48 - 12 * abs(n - 12) / 12, from_us + 80_000 * n)
+        for antenna, from_us in ((3, NOON_US), (1, NOON_US + 1_500_000))
+        for n in range(25)
+    ]
+    passages = recognition.feed(sorted(reads, key=lambda read: read.seen_at_us))
+    passages += recognition.advance(NOON_US + 60_000_000)
+    (passage,) = passages
+    assert passage.direction is Direction.IN
+    return passage
 
 
 def test_a_flood_is_cut() -> None:
