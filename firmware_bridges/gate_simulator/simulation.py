@@ -24,6 +24,7 @@ from firmware_bridges.gate_simulator.field_of_tags import (
     wave_numbers,
     waves_to,
 )
+from firmware_bridges.gate_simulator.motion import FAR_M
 from firmware_bridges.gate_simulator.propagation import Box, Complexes, Floats, Integers, through_db
 from firmware_bridges.gate_simulator.world import US, Load, Truth, Walker, World, truths_of
 from protocols.epc.sgtin import Sgtin, encode
@@ -205,14 +206,17 @@ class _Run:
 
     def _answers(self, h: Complexes, tag: Integers) -> npt.NDArray[np.bool_]:
         at_tag_dbm, at_reader_dbm = self._powers(h, tag)
-        margin_tag = at_tag_dbm - self._tags.sensitivity_dbm[tag]
+        margin_tag = at_tag_dbm - self._tags.sensitivity_dbm[tag].astype(at_tag_dbm.dtype)
         margin_reader = at_reader_dbm - self._world.reader.sensitivity_dbm
-        return np.asarray(self._random.random(h.shape) < _chance(margin_tag) * _chance(margin_reader))
+        return np.asarray(
+            self._random.random(h.shape, dtype=np.float32) < _chance(margin_tag) * _chance(margin_reader)
+        )
 
     def _powers(self, h: Complexes, tag: Integers) -> tuple[Floats, Floats]:
         reader = self._world.reader
-        one_way_db = 20 * np.log10(np.maximum(np.abs(h), 1e-12)) - reader.cable_db
-        one_way_db = one_way_db - POLARISATION_DB - self._tags.detuning_db[tag]
+        power = np.maximum(h.real**2 + h.imag**2, 1e-24)
+        lost_db = reader.cable_db + POLARISATION_DB + self._tags.detuning_db[tag]
+        one_way_db = 10 * np.log10(power) - lost_db.astype(power.dtype)
         return reader.power_dbm + one_way_db, reader.power_dbm + 2 * one_way_db - MODULATION_DB
 
     def _heard(
@@ -263,10 +267,26 @@ class _Run:
         walkers: list[Walker],
     ) -> Complexes:
         boxes = [_box(load, *load.way.at(times)) for _, load in moving]
-        boxes += [_box(self._world.loads[other], x, y) for other, x, y in still.loads]
+        boxes += [
+            box
+            for other, x, y in still.loads
+            if self._may_stand_between(box := _box(self._world.loads[other], x, y), at)
+        ]
         numbers = self._numbers[channel]
         line, diffuse = waves_to(self._world.hall, self._gate, self._tags, antenna, tag, at, numbers, boxes)
         return self._with_what_moves(line, diffuse, times, antenna, tag, at, numbers, walkers)
+
+    def _may_stand_between(self, box: Box, at: tuple[Floats, Floats, Floats]) -> bool:
+        """Whether a box that stands overlaps the space which tags and antennas span, in the plane."""
+        if not at[0].size:
+            return False
+        for axis in (0, 1):
+            ends = self._gate.at_m[:, axis]
+            # What has not come yet, or is gone, is far off and spans nothing of interest.
+            places = np.clip(at[axis], -2 * FAR_M, 2 * FAR_M)
+            if box.low[axis] > max(places.max(), ends.max()) or box.high[axis] < min(places.min(), ends.min()):
+                return False
+        return True
 
     def _still_channel(
         self,
@@ -290,7 +310,7 @@ class _Run:
             box = _box(load, *load.way.at(times))
             loss_db = loss_db + through_db(at, (place[..., 0], place[..., 1], place[..., 2]), box)
         if moving:
-            line = line * 10 ** (-np.asarray(loss_db) / 20)
+            line = line * (10 ** (-np.asarray(loss_db) / 20)).astype(np.float32)
         tag = still.tags[local]
         return self._with_what_moves(line, diffuse, times, antenna, tag, at, self._numbers[channel], walkers)
 
@@ -316,14 +336,13 @@ class _Run:
         """The share of the diffuse field that changes though the tag stands."""
         hall = self._world.hall
         changes = np.zeros(np.broadcast_shapes(np.shape(times), np.shape(tag)), dtype=np.complex64)
+        single = numbers.astype(np.float32)
         for kind, (share, scale_s) in enumerate(((hall.bustle, hall.bustle_s), (hall.drift, hall.drift_s))):
             if share > 0 and changes.size:
                 changes += np.float32(share) * self._wandering(kind, times / scale_s, antenna, tag)
-        place = self._gate.at_m[antenna]
-        distance = np.sqrt(
-            (at[0] - place[..., 0]) ** 2 + (at[1] - place[..., 1]) ** 2 + (at[2] - place[..., 2]) ** 2
-        )
-        return np.asarray(changes * diffuse_level(hall, distance, numbers))
+        place = self._gate.at_m[antenna].astype(np.float32)
+        x, y, z = (one.astype(np.float32) - place[..., axis] for axis, one in enumerate(at))
+        return np.asarray(changes * diffuse_level(hall, np.sqrt(x * x + y * y + z * z), single))
 
     def _wandering(self, kind: int, position: Floats, antenna: Integers, tag: Integers) -> Complexes:
         """A smooth complex process of unit power for each tag and antenna, the same whenever it is asked.
@@ -366,9 +385,10 @@ class _Run:
         )
         best = self._powers(line + diffuse, tag[None, :])[0].max(axis=0, initial=-999.0)
         kept = best > self._tags.sensitivity_dbm[tag] - HOPELESS_DB
-        self._still = _Still(
-            standing, tag[kept], (at[0][kept], at[1][kept], at[2][kept]), line[:, kept], diffuse[:, kept]
-        )
+        # Single precision from here on: it is what takes most of the time of a long stand.
+        x, y, z = (one[kept].astype(np.float32) for one in at)
+        single = (one[:, kept].astype(np.complex64) for one in (line, diffuse))
+        self._still = _Still(standing, tag[kept], (x, y, z), *single)
         return self._still
 
     # -- photo-eyes --
@@ -420,4 +440,4 @@ def _box(load: Load, x: Floats | float, y: Floats | float) -> Box:
 
 def _chance(margin_db: Floats) -> Floats:
     """Probability that what arrives `margin_db` above the sensitivity is understood."""
-    return np.asarray(1 / (1 + np.exp(np.clip(-margin_db / SLOPE_DB, -60, 60))))
+    return np.asarray(1 / (1 + np.exp(np.clip(-margin_db / SLOPE_DB, -60, 40))))

@@ -27,9 +27,9 @@ class Field:
 # 10,100 tag-hours: many tags at a reader that lets each rest between reads, as one would set it beside a store,
 # fewer at one that reads all the time.
 FIELDS = (
-    Field("store beside a sparse reader", 1000, 9.0, 501, "sparse", 12.0, 60.0),
-    Field("busy dock, dense reader", 400, 2.0, 502, "dense", 20.0, 120.0),
-    Field("quiet night, dense reader", 300, 1.0, 503, "dense", 0.0, 6.0),
+    Field("store beside a sparse reader", 1000, 9.5, 501, "sparse", 12.0, 60.0),
+    Field("busy dock, dense reader", 400, 1.0, 502, "dense", 20.0, 120.0),
+    Field("quiet night, dense reader", 200, 1.0, 503, "dense", 0.0, 6.0),
 )
 
 

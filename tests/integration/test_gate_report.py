@@ -49,10 +49,11 @@ def test_every_share_has_its_interval_and_nothing_counted_is_a_dash() -> None:
     assert table(["a", ">b"], [["x|y", 1]]).splitlines() == ["| a | b |", "| --- | ---: |", "| x\\|y | 1 |"]
 
 
+@pytest.mark.slow
 def test_a_small_report_holds_every_chapter(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(recorded, "FOLDER", tmp_path / "none")
-    monkeypatch.setattr(simulated, "KINDS", tuple(replace(kind, events=2) for kind in simulated.KINDS[:3]))
-    monkeypatch.setattr(standing, "FIELDS", (replace(standing.FIELDS[1], tags=40, hours=5.0),))
+    monkeypatch.setattr(simulated, "KINDS", tuple(replace(kind, events=1) for kind in simulated.KINDS[:3]))
+    monkeypatch.setattr(standing, "FIELDS", (replace(standing.FIELDS[1], tags=40, hours=2.0),))
     output = tmp_path / "gate-accuracy.md"
     assert program.main(["--quick", "--output", str(output)]) == 0
     text = output.read_text(encoding="utf-8")
