@@ -172,7 +172,7 @@ class PortalEntry(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
 
 def _eyes(gate: GateSettings) -> dict[EyePlace, int]:
     places: tuple[EyePlace, ...] = ("door", "outside", "inside")
-    ports = {place: getattr(gate, f"eye_{place}", None) for place in places}
+    ports = {place: getattr(gate, f"eye_{place}") for place in places}
     return {place: port for place, port in ports.items() if port is not None}
 
 

@@ -14,10 +14,14 @@ from pathlib import Path
 import pytest
 
 from edge.outbox.outbox import Outbox
-from firmware_bridges.virtual_reader.scenario import find_scenario, load_scenario, made_up_goods
+from firmware_bridges.virtual_reader import messages
+from firmware_bridges.virtual_reader.reader import VirtualReader
+from firmware_bridges.virtual_reader.scenario import find_scenario, load_scenario, made_up_goods, sightings
+from firmware_bridges.virtual_reader.sighting import Sighting
 from standalone.ports import free_port
 from tests.conftest import RunningBroker
 from tests.fake_cloud import FakeCloud
+from tests.llrp_makers import playing, until
 from tests.outboxes import DEADLINE_S
 
 ROOT = Path(__file__).parents[3]
@@ -266,6 +270,60 @@ def test_a_cable_that_is_cut_in_the_middle_of_passes_costs_no_crossing_and_makes
 
     with story_within(60) as tell:
         tell(story)
+
+
+# What no reader should say of a tag, in LLRP's own bytes, and under which name each is counted.
+BAD_INPUT = {
+    "empty_epc": Sighting(0, "", 1, -60.0),
+    "wrong_epc": Sighting(0, "30340A64C", 1, -60.0),
+    "unknown_antenna": Sighting(0, "30340A64C0DEC0DE00000001", 9, -60.0),
+    "rssi_out_of_range": Sighting(0, "30340A64C0DEC0DE00000001", 1, 127.0),
+}
+
+
+def test_bad_input_is_counted_named_and_told_to_the_cloud_and_harms_nothing(
+    broker: RunningBroker, config: tuple[Path, int], programs: Programs, tmp_path: Path
+) -> None:
+    path, reader_port = config
+    path.write_text(path.read_text() + "[portals.photo_eyes]\ndoor = 1\n")
+    (tmp_path / "two_pallets.toml").write_text(TWO_PALLETS)
+    scenario = load_scenario(tmp_path / "two_pallets.toml")
+    truth = what_happened(str(tmp_path / "two_pallets.toml"))
+    writer = messages.TagReportWriter(1, messages.ReportContent())
+
+    async def speak_badly(reader: VirtualReader) -> None:
+        at_us = reader.clock_us()
+        for number, seen in enumerate(BAD_INPUT.values(), 1):
+            good = [writer.write(Sighting(0, "E2801160600002061234", 1, -60.0), at_us)]
+            bad = [writer.write(seen, at_us)] * number
+            await reader.send_raw(messages.ro_access_report(1, good + bad + good))
+        await reader.send_raw(messages.report_cut_short() + messages.message_of_no_known_type())
+        await reader.send_raw(messages.gpi_event(1, at_us, 4, is_high=True))
+
+    async def story() -> None:
+        cloud = FakeCloud(broker.users.address)
+        async with cloud.joined(broker):
+            await cloud.command(1, 1.0)
+            programs.start("edge", "--config", str(path))
+            async with playing(sightings(scenario, made_up_goods(scenario)), port=reader_port, pace=2.0) as reader:
+                await until(lambda: reader.counters.sightings > 100, "reads")
+                await speak_badly(reader)
+                await cloud.until("the last crossing", lambda c: crossings_told(c) == truth)
+                expected = {f"dock-reader.{kind}": number for number, kind in enumerate(BAD_INPUT, 1)} | {
+                    "dock-reader.malformed_messages": 1,
+                    "dock-reader.unknown_messages": 1,
+                    "dock-reader.unknown_eye": 1,
+                }
+                await cloud.until(
+                    "every kind counted", lambda c: expected.items() <= c.statuses[-1].counters.items()
+                )
+
+    with story_within(60) as tell:
+        tell(story)
+    log = programs.log_of("edge")
+    for kind in (*BAD_INPUT, "unknown_eye"):
+        assert log.count(f"portal dock-reader: {kind}, more like it are only counted") == 1
+    assert "Traceback" not in log
 
 
 def test_a_polite_stop_puts_on_disk_what_was_read_until_then(

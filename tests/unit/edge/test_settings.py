@@ -5,10 +5,7 @@ from pathlib import Path
 import pytest
 
 from edge.recognition.gate import GateSettings
-from edge.recognition.gate_file import fields
 from edge.settings import WrongSettings, load_settings
-
-needs_eyes = pytest.mark.skipif("eye_door" not in fields(), reason="this recognition knows no photo-eyes")
 
 GOOD = """\
 company = "demo"
@@ -148,7 +145,6 @@ def test_any_limit_of_recognition_can_be_set_by_its_name(tmp_path: Path) -> None
     assert (gate.fewest_reads, gate.smoothing_s, gate.hold_s) == (8, 1.0, 2.0)
 
 
-@needs_eyes
 @pytest.mark.parametrize(
     ("table", "levels"),
     [
@@ -166,7 +162,6 @@ def test_photo_eyes_are_known_to_the_gate_and_heard_by_the_portal(
     assert yard.eye_levels(gate) == levels
 
 
-@needs_eyes
 def test_photo_eyes_of_a_gate_file_keep_their_level_in_the_readers_settings(tmp_path: Path) -> None:
     gateway = BY_FILE + '[portals.photo_eyes]\nbroken_when = "low"\n'
     gate_file = GATE_FILE + "[gate.photo_eyes]\ndoor = 3\n"
@@ -195,10 +190,9 @@ def test_photo_eyes_of_a_gate_file_keep_their_level_in_the_readers_settings(tmp_
             '[portals.photo_eyes]\nbroken_when = { door = "low" }',
             r"portal 'yard': key photo_eyes\.broken_when\.door: expected one of no photo-eyes",
         ),
-        pytest.param(
+        (
             "[portals.photo_eyes]\noutside = 1\ninside = 1",
             r"gate 'yard': expected a port of its own for each photo-eye, got \[1, 1\]",
-            marks=needs_eyes,
         ),
     ],
 )
@@ -227,11 +221,10 @@ def test_a_mistake_in_a_gates_tables_is_told_with_portal_key_expected_and_got(
             r"dock-1\.toml: gate 'gate': antennas \[1\] stand on both sides",
         ),
         (BY_FILE.replace("dock-1.toml", "dock-9.toml"), GATE_FILE, r"gate_file .*dock-9\.toml cannot be read"),
-        pytest.param(
+        (
             BY_FILE + "[portals.photo_eyes]\ndoor = 1\n",
             GATE_FILE + "[gate.photo_eyes]\ndoor = 3\n",
             r"expected photo-eyes here or in .*dock-1\.toml, got \{'door': 1\} and \{'door': 3\}",
-            marks=needs_eyes,
         ),
     ],
 )
