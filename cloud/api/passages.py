@@ -13,6 +13,7 @@ from cloud.api.movements import MovementOut, show_movement
 from cloud.api.paging import LIMIT_DEFAULT, CursorText, Limit, Page
 from cloud.api.problems import not_found
 from cloud.api.values import CrossingName, LogPlace, Moment, MomentIn, OutcomeName, parse_uuid
+from cloud.domain.gate_evidence import GateEvidence, read_evidence
 from cloud.domain.gate_words import decided_by_words, reason_sentence
 from cloud.domain.moments import moment_of, moment_or_none, us_of
 from cloud.domain.movement import Crossing, Outcome
@@ -21,6 +22,17 @@ from cloud.store import feeds
 from cloud.store.feeds import Order, PassageRow, Reading
 
 router = APIRouter(prefix="/v1/passages", tags=["passages"])
+
+
+class WhyOut(BaseModel):
+    """The gateway's reason and by whose evidence it decided, in words; what is not known stands as it came."""
+
+    reason: str = Field(description="The gateway's own phrase.")
+    reason_en: str
+    reason_zh: str
+    decided_by: str | None
+    decided_by_en: str | None
+    decided_by_zh: str | None
 
 
 class PassageOut(BaseModel):
@@ -43,18 +55,9 @@ class PassageOut(BaseModel):
     recorded_at: Moment
     log: LogPlace
     page: str = Field(description="Where on the console a person sees why.", examples=["/passages/0199…"])
+    why: WhyOut | None = Field(description="Null where the gateway gave no reason.")
+    decided_after_ms: int | None = Field(description="From the last read to the decision.")
     evidence: Evidence
-
-
-class WhyOut(BaseModel):
-    """The gateway's reason and by whose evidence it decided, in words; what is not known stands as it came."""
-
-    reason: str = Field(description="The gateway's own phrase.")
-    reason_en: str
-    reason_zh: str
-    decided_by: str | None
-    decided_by_en: str | None
-    decided_by_zh: str | None
 
 
 class EntryNamed(BaseModel):
@@ -79,8 +82,6 @@ class ExplainedPassageOut(PassageOut):
     movements  what was moved by it, undone, and moved again, in the order of the world
     """
 
-    why: WhyOut | None = Field(description="Null where the gateway gave no reason.")
-    decided_after_ms: int | None = Field(description="From the last read to the decision.")
     wins: bool = Field(description="Of all sightings of the crossing this is the one that counts.")
     moves: bool = Field(description="The books say by now that the tag moved by it.")
     same_crossing: list[SightingOut]
@@ -140,8 +141,6 @@ def read_passage(passage: str, caller: Reader, pool: Pool) -> ExplainedPassageOu
 def _show_explained(found: ExplainedPassage) -> ExplainedPassageOut:
     return ExplainedPassageOut(
         **dict(show_passage(found.passage)),
-        why=_show_why(found),
-        decided_after_ms=found.evidence.decided_after_ms,
         wins=found.seen.wins,
         moves=found.seen.moves,
         same_crossing=[
@@ -156,8 +155,8 @@ def _show_explained(found: ExplainedPassage) -> ExplainedPassageOut:
     )
 
 
-def _show_why(found: ExplainedPassage) -> WhyOut | None:
-    reason, by = found.evidence.reason, found.evidence.decided_by
+def _show_why(evidence: GateEvidence) -> WhyOut | None:
+    reason, by = evidence.reason, evidence.decided_by
     if reason is None:
         return None
     return WhyOut(
@@ -172,6 +171,7 @@ def _show_why(found: ExplainedPassage) -> WhyOut | None:
 
 def show_passage(row: PassageRow) -> PassageOut:
     """A passage as the API shows it."""
+    evidence = read_evidence(row.evidence)
     return PassageOut(
         id=row.movement_id,
         gate=row.gate,
@@ -186,5 +186,7 @@ def show_passage(row: PassageRow) -> PassageOut:
         recorded_at=row.recorded_at,
         log=LogPlace(site=row.gateway_site, gateway=row.gateway, epoch=row.epoch, seq=row.seq),
         page=f"/passages/{row.movement_id}",
+        why=_show_why(evidence),
+        decided_after_ms=evidence.decided_after_ms,
         evidence=row.evidence,
     )

@@ -21,9 +21,11 @@ import psycopg
 from psycopg.rows import class_row
 
 from cloud import settings
+from cloud.checks import trace_evidence
 from cloud.domain.access import Company
 from cloud.domain.costing.pools import METHODS
 from cloud.domain.decimals import micro_text, minor_text
+from cloud.domain.gate_evidence import read_evidence
 from cloud.domain.moments import moment_of
 from cloud.domain.movement import Crossing, Kind, Outcome, Tag
 from cloud.flows.trace import CannotTrace, Found, find, parse
@@ -274,7 +276,7 @@ class _Teller:
     def _passage(self, passage: PassageRow, record: Record | None) -> Node:
         direction = Crossing(passage.direction).name.lower().replace("_", " ")
         outcome = Outcome(passage.outcome).name.lower().replace("_", " ")
-        children = [Node(f"evidence {json.dumps(passage.evidence, ensure_ascii=False)}", {"what": "evidence"})]
+        children = [_evidence(passage)]
         facts: dict[str, Any] = {
             "what": "message", "site": passage.gateway_site, "gateway": passage.gateway, "epoch": str(passage.epoch),
             "seq": passage.seq, "lane": passage.lane, "batch": passage.batch_no, "row": passage.row_no,
@@ -298,7 +300,8 @@ class _Teller:
             f"passage {direction} at {passage.gate}", passage.epc, outcome, f"confidence {passage.confidence:.2f}",
             self._time(moment_of(passage.occurred_us)),
         )  # fmt: skip
-        return Node(text, {"what": "passage", "id": str(passage.movement_id), "epc": passage.epc}, children)
+        facts = {"what": "passage", "id": str(passage.movement_id), "epc": passage.epc}
+        return Node(text, facts | {"page": f"/passages/{passage.movement_id}"}, children)
 
     # ── Money ──
 
@@ -497,6 +500,17 @@ class _Teller:
 
     def _time(self, moment: datetime) -> str:
         return moment.astimezone(self.zone).isoformat(" ", "seconds")
+
+
+def _evidence(passage: PassageRow) -> Node:
+    """Why the gateway decided so, and what it saw; what cannot be read stands as it was sent."""
+    evidence = read_evidence(passage.evidence)
+    facts = {"what": "evidence", "said": passage.evidence}
+    if evidence.is_empty:
+        return Node(f"evidence {json.dumps(passage.evidence, ensure_ascii=False)}", facts)
+    seen = [Node(line, {"what": "seen"}) for line in trace_evidence.lines(evidence)]
+    page = Node(f"drawn on the console's page /passages/{passage.movement_id}", {"what": "page"})
+    return Node(f"evidence: {trace_evidence.headline(evidence) or 'no reason given'}", facts, [*seen, page])
 
 
 def line_id(line: LineRow) -> str:

@@ -178,6 +178,64 @@ def test_turned_back_and_undecided_are_kept_and_move_nothing(warehouse: Warehous
     assert warehouse.stock() == {}
 
 
+@pytest.mark.parametrize("late", [False, True])
+@pytest.mark.parametrize("verdict", ["turned_back", "undecided"])
+def test_a_gate_that_saw_no_crossing_undoes_none_that_another_saw(
+    warehouse: Warehouse, verdict: str, late: bool
+) -> None:
+    """given `in` at dock-1, not very sure; when dock-2 is very sure of no crossing, before or after; then 10 are in."""
+    tag = warehouse.tag(1)
+    warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="4.00")
+    said = [("in", "dock-1", 0.5, 0), (verdict, "dock-2", 1.0, 1)]
+    for direction, gate, confidence, at_s in said if late else said[::-1]:
+        warehouse.log.passage(tag, direction, at_s, gate=gate, confidence=confidence)
+        warehouse.record(warehouse.log.message(len(warehouse.log.written)))
+    assert warehouse.stock() == {("BOLT", "STORE"): 10}
+    assert warehouse.kinds() == ["purchase_receipt"]
+
+
+def test_a_tag_that_stayed_moves_nothing_even_where_a_gateway_says_so(warehouse: Warehouse) -> None:
+    """`stayed` is no event and gateways keep it; one that sends it all the same finds it in quarantine."""
+    tag = warehouse.tag(1)
+    warehouse.log.passage(tag, "stayed", 0, confidence=1.0)
+    warehouse.log.passage(tag, "in", 60)
+    warehouse.record(warehouse.log.message())
+    assert warehouse.outcomes() == ["moved"]
+    assert warehouse.stock() == {("BOLT", "CLARIFICATION-MAIN"): 10}
+    ((reason,),) = warehouse.fetch("SELECT reason FROM quarantine")
+    assert "direction: expected one of in, out, turned_back, undecided, got 'stayed'" in reason
+
+
+def test_in_and_back_again_after_the_hold_is_in_and_out_and_worth_nothing(warehouse: Warehouse) -> None:
+    """given 10 @ 4.00 came in; when the forklift returns after the gate decided; then out, and nothing is left."""
+    tag = warehouse.tag(1)
+    warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="4.00", document="PO-1")
+    warehouse.expect(Kind.SUPPLIER_RETURN, "BOLT", 10, document="PO-1")
+    warehouse.log.passage(tag, "in", 0)
+    warehouse.record(warehouse.log.message())
+    assert warehouse.stock() == {("BOLT", "STORE"): 10}
+    warehouse.log.passage(tag, "out", 9)
+    warehouse.log.passage(tag, "turned_back", 15)
+    warehouse.record(warehouse.log.message(2))
+    assert warehouse.kinds() == ["purchase_receipt", "supplier_return"]
+    assert warehouse.stock() == {}
+
+
+def test_after_a_correction_the_next_crossing_goes_by_where_the_tag_is_now(warehouse: Warehouse) -> None:
+    """given `in` by dock-1, corrected to `out` by dock-2; when the tag then comes in; then that moves it, once."""
+    tag = warehouse.tag(1)
+    warehouse.expect(Kind.PURCHASE_RECEIPT, "BOLT", 10, price="4.00")
+    warehouse.log.passage(tag, "in", 0, gate="dock-1", confidence=0.55)
+    warehouse.record(warehouse.log.message())
+    warehouse.log.passage(tag, "out", 2, gate="dock-2", confidence=0.98)
+    warehouse.record(warehouse.log.message(2))
+    assert warehouse.stock() == {("BOLT", "STORE"): -10}
+    warehouse.log.passage(tag, "in", 600, gate="dock-2", confidence=0.99)
+    warehouse.record(warehouse.log.message(3))
+    assert sum(warehouse.stock().values()) == 0  # left once and came once; it had never been booked before
+    assert [kind.startswith("-") for kind in warehouse.kinds()].count(True) == 1
+
+
 def test_goods_leave_before_their_papers_and_the_receipt_settles_the_cost(warehouse: Warehouse) -> None:
     """given nothing on stock, last known cost 4.00; when 10 leave and 10 @ 5.00 come; then 50.00 was sold."""
     known, sold, late = warehouse.tag(1), warehouse.tag(2), warehouse.tag(3)

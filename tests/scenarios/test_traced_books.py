@@ -30,7 +30,7 @@ from cloud.store.production import NewOrder
 from cloud.store.trace import Record, Sort, read_record
 from protocols.epc import tag_memory
 from protocols.epc.sgtin import Sgtin, encode
-from tests.makers import DESCRIPTION, Warehouse, epc, make_warehouse
+from tests.makers import DESCRIPTION, Warehouse, epc, gate_evidence, make_warehouse
 from tests.valuing import add_item, ask, at, invoice, land, micro, move, receive, sell
 
 DAY = date(2026, 9, 22)
@@ -394,13 +394,36 @@ def test_the_verb_tells_a_line_as_a_tree_down_to_the_gateways_message(
     (marked,) = [line for line in lines if line.endswith("◀ asked")]
     assert "42.00 CNY" in marked
     assert marked.strip(" │├└─").startswith("Dr 6401")
-    assert 'evidence {"order": 0.9}' in tree
+    assert "evidence: no reason given" in tree
+    assert "order 0.9 (1: outside before inside, 0: inside before outside)" in tree
     epoch = warehouse.log.epoch[:8]
     assert f"message of MAIN/gw-1 · epoch {epoch}, number 5 ·" in tree
     assert f"message of MAIN/gw-1 · epoch {epoch}, number 1 ·" in tree  # of the receipt that it took from
     assert "same crossing · confidence 0.40" in tree
     assert "posting rule" in tree
     assert "draft waiting, 99.00 CNY" in tree
+
+
+@pytest.mark.usefixtures("asks_the_books")
+def test_the_verb_tells_why_the_gate_said_out(warehouse: Warehouse, capsys: pytest.CaptureFixture[str]) -> None:
+    sent = warehouse.log.explained_passage(warehouse.tag(1), "out", 60)
+    warehouse.record(warehouse.log.message())
+    tree = told(warehouse, epc(1), capsys)
+    for line in (
+        "evidence: The antennas inside saw the tag at its strongest first, those outside after them: it went out."
+        " · decided by its own reads · 3110 ms after the last read",
+        "order 0.03 (1: outside before inside, 0: inside before outside)",
+        "outside: 27 reads, rise 13.5 dB, strongest at 3.00 s",
+        "antenna 1, inside: 11 reads, strongest -48.0 dBm at 1.00 s, rise 13.5 dB, phase stillness 0.05",
+        "antenna 4, outside: 14 reads, strongest -53.5 dBm at 3.00 s, rise 13.5 dB, phase stillness 0.20",
+        "group: 7 of 8 tags that moved went out, 0 the other way, crossed at 2.04 s",
+        f"drawn on the console's page /passages/{uuid.UUID(sent.id)}",
+    ):
+        assert line in tree
+    asked = json.loads(told(warehouse, epc(1), capsys, "--json"))
+    (passage,) = [child for child in asked["children"] if child["what"] == "passage"]
+    assert passage["page"] == f"/passages/{uuid.UUID(sent.id)}"
+    assert passage["children"][0]["said"] == gate_evidence("out", 60)
 
 
 @pytest.mark.usefixtures("asks_the_books")

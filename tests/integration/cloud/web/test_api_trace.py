@@ -45,7 +45,18 @@ def test_a_line_leads_to_its_layers_its_movement_and_the_gateways_own_number(hou
     )  # fmt: skip
     assert seen["log"]["epoch"].replace("-", "") == house.warehouse.log.epoch
     assert seen["evidence"] == {"order": 0.9}
+    assert seen["page"] == f"/passages/{seen['id']}"
     assert len(walked["batch"]["head"]) == 64
+
+
+def test_the_trace_says_why_the_gate_decided_so(own_house: Any) -> None:
+    warehouse = own_house.warehouse
+    sent = warehouse.log.explained_passage(warehouse.tag(61, "LAMP", 1), "in", 7000)
+    warehouse.record(warehouse.log.message(7))
+    seen = trace(own_house, sent.id)["movements"][0]["observation"]
+    assert seen["why"]["reason_en"].endswith("it came in.")
+    assert seen["decided_after_ms"] == 3110
+    assert len(seen["evidence"]["antennas"]) == 4
 
 
 def test_every_line_of_the_journal_can_be_traced(house: Any) -> None:

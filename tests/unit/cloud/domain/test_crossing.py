@@ -13,8 +13,8 @@ SECOND_US = 1_000_000
 SAME_US = 10 * SECOND_US
 
 WORLD, HALL, YARD = 1, 2, 3
-# Gate → (group, inside, outside): two docks that see one crossing, and an inner door of its own.
-GATES = {1: (1, HALL, WORLD), 2: (1, HALL, WORLD), 3: (2, YARD, HALL)}
+# Gate → (group, inside, outside): docks that see one crossing, and an inner door of its own.
+GATES = {1: (1, HALL, WORLD), 2: (1, HALL, WORLD), 3: (2, YARD, HALL), 4: (1, HALL, WORLD)}
 WORDS = {
     "in": Crossing.IN, "out": Crossing.OUT, "turned": Crossing.TURNED_BACK, "unsure": Crossing.UNDECIDED,
 }  # fmt: skip
@@ -205,3 +205,31 @@ def test_a_surer_late_sighting_of_one_crossing_undoes_the_mover() -> None:
         (0, True, False),
         (-1, False, True),
     ]
+
+
+NEITHER = (Crossing.TURNED_BACK, Crossing.UNDECIDED)
+
+
+@given(areas, lists_of_sightings)
+def test_sightings_without_a_crossing_change_nothing_for_those_with_one(
+    area: int | None, seen: list[Sighting]
+) -> None:
+    """However sure a gate is that a tag turned back or cannot be told: stock goes by who saw it cross."""
+    crossing = [one for one in seen if one.crossing not in NEITHER]
+    whole, without = walk(area, seen), walk(area, crossing)
+    assert [v for v in whole.verdicts if v.sighting.crossing not in NEITHER] == without.verdicts
+    assert (whole.area, whole.last) == (without.area, without.last)
+    assert not [v for v in whole.verdicts if v.sighting.crossing in NEITHER and (v.moves or v.winner is not None)]
+
+
+def test_a_verdict_may_be_corrected_again() -> None:
+    """given `in` of dock 1 undone by a surer `out` of dock 2; when dock 4 is surest of `in`; then that moves."""
+    undone = sighting(-1, 0, 1, "in", 0.6, known=True, moved=False)
+    mover = sighting(-2, 3, 2, "out", 0.9, known=True, moved=True)
+    result = walk(WORLD, [undone, mover, sighting(0, 4, 4, "in", 0.95)])
+    assert sorted((v.sighting.key, v.is_done, v.is_undone) for v in result.verdicts) == [
+        (-2, False, True),
+        (-1, False, False),
+        (0, True, False),
+    ]
+    assert result.area == HALL
