@@ -19,7 +19,8 @@ around T, and the tag crossed when the first is likelier by `anchor_nats`:
 The second has closed forms: the Dirichlet-multinomial, and the marginal likelihood of a normal with
 unknown mean and variance (Murphy, Conjugate Bayesian analysis of the Gaussian distribution, 2007,
 equation 95). Before the reads are looked at, the tag's past speaks, within limits: how often it went
-with others and how often it stayed (`went`, `stayed`), and whether its signal was steady until now. So a
+with others and how often it stayed (`went`, `stayed`), for how long it has been here (a tag that rested
+r seconds leaves within the next thirty with odds 30 : r), and whether its signal was steady until now. So a
 shelf beside the door that is read by both sides all day needs ever more to be believed a mover.
 """
 
@@ -36,6 +37,8 @@ from edge.recognition.gate import US, GateSettings
 
 STEP_US: Final = 250_000  # of the scan; an anchor's time is that fine
 CLEAR: Final = 0.75  # share of a tag's reads before (after) T that must agree on its side
+CONTRARY: Final = 0.25  # most of those that go one way may go the other: more is noise, or two crowds
+FEWEST_READS: Final = 2  # of a tag around an anchor, one a side
 SAME_ANCHOR_US: Final = 3_000_000  # maxima of one direction closer than this are one crossing of the crowd
 MOST_READS_SCANNED: Final = 64  # newest reads of one tag that the scan looks at
 
@@ -43,6 +46,7 @@ _MOVING_SD_DB = 4.0  # of a moving tag's RSSI; the shuttle runs' movers: 2.3 to 
 _MEAN_READS = 0.03  # the prior of a standing tag's mean RSSI weighs so many reads …
 _SHAPE, _SCALE = 2.0, 2.5  # … and its variance is inverse gamma: mode 0.8 dB², tail to 10
 _ANTENNA_PRIOR = 0.25  # Dirichlet, per antenna: a standing tag is seen mostly by a few
+_REST_S = 30.0  # a tag that rested r seconds goes within the next thirty with odds 30 : r
 _STEADY_SHARE = 0.3  # of its past's log-odds that count: signals in a row are not independent
 _STEADY_NATS = 2.0  # and at most so much
 
@@ -56,10 +60,14 @@ class Anchor:
     group: GroupEvidence
 
 
-def scan(tags: Sequence[Reads], until_us: int, gate: GateSettings) -> list[Anchor]:
-    """The anchors in the last seconds before `until_us`, by time; `tags` were seen from both sides."""
+def scan(tags: Sequence[Reads], until_us: int, flicker: float, gate: GateSettings) -> tuple[list[Anchor], float]:
+    """The anchors in the last seconds before `until_us`, by time, and how many tags changed sides together.
+
+    tags     of tags that were seen from both sides
+    flicker  how many tags usually change sides together by chance
+    """
     if len(tags) < gate.anchor_fewest:
-        return []
+        return [], 0.0
     before = round(gate.anchor_before_s * US / STEP_US)
     after = round(gate.anchor_after_s * US / STEP_US)
     steps = 2 * (before + after)
@@ -69,10 +77,11 @@ def scan(tags: Sequence[Reads], until_us: int, gate: GateSettings) -> list[Ancho
     inward, outward = outward_first.sum(axis=0), inside_first.sum(axis=0)
     score = inward - outward
     seen = int(((counts.sum(axis=2) > 0).sum(axis=1) == 2).sum())
-    needed = max(gate.anchor_fewest, gate.anchor_share * seen)
-    return [
-        _anchor(at, from_us, inward, outward, outward_first | inside_first) for at in _peaks(np.abs(score), needed)
-    ]
+    needed = max(gate.anchor_fewest, gate.anchor_share * seen, gate.anchor_flicker * flicker)
+    plain = np.where(CONTRARY * np.maximum(inward, outward) >= np.minimum(inward, outward), np.abs(score), 0)
+    changed = outward_first | inside_first
+    found = [_anchor(at, from_us, inward, outward, changed) for at in _peaks(plain, needed)]
+    return found, float(np.abs(score).max())
 
 
 def _anchor(at: int, from_us: int, inward: Floats, outward: Floats, changed: Bools) -> Anchor:
@@ -130,6 +139,7 @@ class Past:
     """What is known of a tag before the reads around an anchor: see above."""
 
     earlier: Reads
+    rested_s: float
     went: float
     stayed: float
 
@@ -140,7 +150,7 @@ def log_odds(around: Reads, past: Past, anchor: Anchor, mean_dbm: float, gate: G
     around    its reads from anchor_before_s before to anchor_after_s after the anchor
     mean_dbm  mean RSSI of the tags around the anchor
     """
-    known = log((past.went + 1) / (past.stayed + 1))
+    known = log((past.went + 1) / (past.stayed + 1)) - log(max(1.0, past.rested_s / _REST_S))
     if len(past.earlier):
         steady = _moving_rssi(past.earlier, mean_dbm) - _standing_rssi(past.earlier, mean_dbm)
         known += max(-_STEADY_NATS, min(_STEADY_NATS, _STEADY_SHARE * steady))

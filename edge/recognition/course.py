@@ -8,10 +8,10 @@ tells a tag that moved from one that stands. Between the sides, the order statis
 weighs every pair of reads by received power: 1 when all of the outside came first, 0 when all of the
 inside did, ½ when neither can be told (the recipe's step 5; a power-weighted Mann-Whitney statistic).
 
-Phase. The RF phase of a tag at distance d turns by 4πd/λ (backscatter goes there and back), so the mean
-resultant length of the phases (Mardia and Jupp, Directional Statistics, section 2.3.1), taken channel by
-channel, is near 1 for a tag that stands, however its RSSI flickers, and near 0 for one that moved by more
-than λ/4.
+Phase. The RF phase of a tag at distance d turns by 4πd/λ (backscatter goes there and back), so the
+concentration of the phases (1 − circular variance; Mardia and Jupp, Directional Statistics, section 2.3.1),
+antenna by antenna and channel by channel, is near 1 for a tag that stands, however its RSSI flickers, and
+near 0 for one that moved by more than λ/4.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,8 @@ from edge.recognition.columns import Floats, Reads
 from edge.recognition.gate import US, GateSettings
 
 FEWEST_FOR_RISE = 3  # reads; two points are a difference, not an envelope (recipe, step 3)
-FEWEST_FOR_PHASE = 3  # reads on one channel; two agree by chance too often
+FEWEST_FOR_PHASE = 3  # reads beyond the first of each channel before an antenna's stillness is told
+STILL_US = 5_000_000  # around the crossing: a tag that rested before and rolled then moved within this
 COURSE_POINTS = 16  # of an antenna's envelope kept as evidence
 MOST_COURSES = 8  # antennas with a course kept as evidence, those with the most reads
 
@@ -53,7 +54,7 @@ class Course:
     seen        how many reads there were, the thinned ones included
     order       U
     crossing_s  mean of the two sides' energy centroids, else the centroid of the side that saw it
-    still       smallest mean resultant length of an antenna's phases that has enough of them; None without
+    still       concentration of the phases around the crossing, 1 when it stood; None without enough of them
     """
 
     reads: Reads
@@ -99,14 +100,16 @@ def follow(reads: Reads, seen: int, gate: GateSettings) -> Course:
         _side(times_s[mask], rssi_dbm[mask], strongest_dbm, gate) for mask in (~is_inside, is_inside)
     )
     centroids = [side.centroid_s for side in (outside, inside) if side.centroid_s is not None]
+    crossing_s = sum(centroids) / len(centroids)
+    crossed_us = int(reads.times_us[0]) + round(crossing_s * US)
     return Course(
         reads,
         seen,
         outside,
         inside,
         order=_order(outside, inside),
-        crossing_s=sum(centroids) / len(centroids),
-        still=_stillest(reads, gate),
+        crossing_s=crossing_s,
+        still=_stillness(reads.between(crossed_us - STILL_US, crossed_us + STILL_US), gate.still_reads),
     )
 
 
@@ -174,26 +177,21 @@ def _order(outside: SideCourse, inside: SideCourse) -> float:
     return min(1.0, float(inside.power @ (earlier + no_later)) / 2 / total)
 
 
-def _stillest(reads: Reads, gate: GateSettings) -> float | None:
-    """Of the antennas whose phases can tell, the one that saw most movement; None when none can."""
-    told = [
-        _stillness(reads.chosen(reads.antennas == number), gate.still_reads)
-        for number in np.unique(reads.antennas).tolist()
-    ]
-    return min((still for still in told if still is not None), default=None)
+def _stillness(reads: Reads, fewest: int) -> float | None:
+    """1 − circular variance of the phases within antennas and channels, pooled; None with too few reads.
 
-
-def _stillness(own: Reads, fewest: int) -> float | None:
-    """Mean resultant length of one antenna's phases, channel by channel, weighted by reads."""
-    turns = own.phase_turns
+    Within each antenna and channel of n reads, n − |Σ e^iφ| over n − 1 estimates the variance without
+    favouring small n; `fewest` counts reads beyond the first of each.
+    """
+    turns = reads.phase_turns
     known = ~np.isnan(turns)
-    if not known.any():
+    if int(known.sum()) <= fewest:
         return None
-    channels, slot = np.unique(own.channels[known], return_inverse=True)
+    cells, slot = np.unique(reads.antennas[known] << 20 | reads.channels[known], return_inverse=True)
     vectors = np.exp(2j * np.pi * turns[known])
-    count = np.bincount(slot, minlength=len(channels))
+    count = np.bincount(slot, minlength=len(cells))
     length = np.hypot(np.bincount(slot, vectors.real), np.bincount(slot, vectors.imag))
-    enough = count >= fewest
-    if not enough.any():
+    beyond = int((count - 1).sum())
+    if beyond < fewest:
         return None
-    return round(float(length[enough].sum() / count[enough].sum()), 3)
+    return round(1 - float((count - length).sum()) / beyond, 3)

@@ -98,10 +98,19 @@ class GateSettings:
     still_phase: float = _limit(
         0.9,
         "",
-        "mean resultant length of the phases from here on: the tag did not move, whatever its RSSI did. "
-        "A move of λ/16, 2 cm, spreads phases to 0.9",
+        "concentration of the phases around the crossing from here on: the tag did not move, whatever its RSSI "
+        "did. A move of 2 cm spreads phases that far; noise of readers is 0.99",
     )
-    still_reads: int = _limit(8, "reads", "with phase, on one antenna and channel, before stillness is believed")
+    still_reads: int = _limit(
+        5, "reads", "with phase, beyond the first of each antenna and channel, before stillness is believed"
+    )
+
+    rest_s: float = _limit(
+        30.0,
+        "s",
+        "a tag that was here for so long rests: it moves only with its neighbours or beyond doubt. Longer than "
+        "a pass and a turn-back, shorter than goods are put down for",
+    )
 
     group_within_s: float = _limit(
         1.5, "s", "tags that cross within this of each other go together. Recipe, step 7"
@@ -117,15 +126,21 @@ class GateSettings:
     anchor_share: float = _limit(
         0.12, "", "of the tags seen from both sides then, at least this share must change sides. Recipe, step 8"
     )
+    anchor_flicker: float = _limit(
+        3.0,
+        "",
+        "times the usual number of tags that change sides by chance: as many must change sides together. "
+        "Simulator: a thousand parked tags, each read once in some seconds, change by fives",
+    )
     anchor_before_s: float = _limit(5.0, "s", "how far before the common instant reads count. Shuttle runs")
     anchor_after_s: float = _limit(4.0, "s", "how far after it. Shuttle runs: 3 s finds 1 % less, 6 s no more")
     anchor_spread_s: float = _limit(0.6, "s", "how far from the common instant single tags cross. Shuttle runs")
     anchor_stray: float = _limit(0.05, "", "share of a moving tag's reads that come by the wrong side. Recipe")
     anchor_nats: float = _limit(
-        2.0,
+        1.0,
         "nats",
-        "log-odds from which a tag crossed with the others. Shuttle runs: at 2, 79 % of crossings are right "
-        "and 0.2 % of standing tags wrong; at 1, 82 % and 0.4 %",
+        "log-odds from which a tag crossed with the others. Shuttle runs: at 1, 80 % of crossings are right "
+        "and 0.2 % of standing tags wrong",
     )
     dense_reads: int = _limit(
         24, "reads", "in one visit from which a tag's own course is believed before the anchor. Recipe: the aim"

@@ -37,16 +37,19 @@ from edge.recognition import anchor as anchors
 from edge.recognition.columns import RSSI_LEAST_DBM, RSSI_MOST_DBM, Reads, antenna_codes, pack
 from edge.recognition.course import Course, follow
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.group import Vote, hear, poll
+from edge.recognition.group import Vote, after_rest, hear, poll
 from edge.recognition.passage import passage_of
 from edge.recognition.photo_eye import PhotoEyes, watch
 from edge.recognition.track import NEVER, Track
 from edge.recognition.tracks import Tracks
 from edge.recognition.verdict import CROSSINGS, Verdict, judge
 
+LOOK_SHARE: Final = 8  # a leg is looked at again when its reads have grown by an eighth
 TICK_US: Final = 500_000  # how often legs are looked at and anchors sought while both sides see tags
 MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place can follow next to it
 LOOK_AGAIN_US: Final = 250_000  # how often a crossing that waits for its group is looked at
+LEARN_US: Final = 60_000_000  # until a gate knows how its field flickers
+FLICKER_GAIN: Final = 0.02  # of a tick: the usual is that of the last half minute
 VOTES_FOR_US: Final = 10_000_000  # how long a closed visit has a say
 MOST_VOTES: Final = 4096
 ANCHOR_CONFIDENCE: Final = 0.9  # most of a crossing that only the crowd's instant tells
@@ -112,6 +115,8 @@ class GateRecognition:
         self._clock_us: int | None = None
         self._tick_us: int | None = None  # the next tick; None while no tag is seen from both sides
         self._pending: list[anchors.Anchor] = []  # as of the last tick
+        self._began_us: int | None = None  # first read
+        self._flicker = 0.0  # how many tags usually change sides together by chance
         self._used: deque[anchors.Anchor] = deque(maxlen=16)  # that have decided
         self._votes: deque[tuple[str, Vote]] = deque(maxlen=MOST_VOTES)
         self._counters = RecognitionCounters()
@@ -220,7 +225,9 @@ class GateRecognition:
         self.faults.setdefault(counter, words)
 
     def _note_time(self, seen_at_us: int) -> None:
-        if self._clock_us is None or seen_at_us >= self._clock_us:
+        if self._clock_us is None:
+            self._clock_us = self._began_us = seen_at_us
+        elif seen_at_us >= self._clock_us:
             self._clock_us = seen_at_us
         elif seen_at_us >= self._clock_us - self._gate.reorder_us:
             self._counters.out_of_order += 1
@@ -342,10 +349,13 @@ class GateRecognition:
         verdict = own
         moved = course.stronger_db >= gate.stayed_rise_db and len(course.reads) >= gate.fewest_reads
         if moved and own.decided_by != "phase":
-            votes = self._others(track, course.crossed_at_us)
-            group = poll([*votes, Vote(course.crossed_at_us, own.direction)], course.crossed_at_us, gate)
+            rests = self._rests(track, course.crossed_at_us)
+            mine = Vote(course.crossed_at_us, own.direction, rests)
+            group = poll([*self._others(track, mine), mine], course.crossed_at_us, gate)
             verdict = hear(group, own, course, gate)
-            self._votes.append((track.epc, Vote(course.crossed_at_us, own.direction)))
+            if rests:
+                verdict = after_rest(verdict, course, gate)
+            self._votes.append((track.epc, mine))
         if not verdict.crosses and len(course.reads) < gate.dense_reads and track.epc in self._tracks.between:
             verdict = self._by_pending(track, course) or verdict
         if gate.eyes:
@@ -353,17 +363,24 @@ class GateRecognition:
             self._counters.eye_contradicted += is_contradicted
         return verdict
 
-    def _others(self, track: Track, at_us: int) -> list[Vote]:
-        """What the tags around that time say, those still in view as of the last tick."""
-        while self._votes and abs(self._votes[0][1].at_us - at_us) > VOTES_FOR_US:
+    def _rests(self, track: Track, at_us: int) -> bool:
+        return at_us - track.rest_us >= self._gate.rest_s * US
+
+    def _others(self, track: Track, mine: Vote) -> list[Vote]:
+        """What the other tags around that time say, those still in view as of the last tick.
+
+        Tags that rest and tags that pass are asked apart: what passes moves the signal of what rests.
+        """
+        while self._votes and abs(self._votes[0][1].at_us - mine.at_us) > VOTES_FOR_US:
             self._votes.popleft()
-        closed = [vote for epc, vote in self._votes if epc != track.epc]
+        closed = [vote for epc, vote in self._votes if epc != track.epc and vote.rests is mine.rests]
         in_view = [
             Vote(other.course[0].crossed_at_us, other.course[1].direction)
             for other in self._tracks.between.values()
             if other is not track
             and other.course is not None
             and other.course[0].stronger_db >= self._gate.stayed_rise_db
+            and self._rests(other, other.course[0].crossed_at_us) is mine.rests
         ]
         return closed + in_view
 
@@ -391,7 +408,7 @@ class GateRecognition:
             self._counters.repeated += 1
             return
         if verdict.crosses:
-            track.crossed_us = verdict.crossed_at_us or course.crossed_at_us
+            track.crossed_us = track.rest_us = verdict.crossed_at_us or course.crossed_at_us
             self._counters.by_group += verdict.decided_by == "group"
             self._counters.by_anchor += verdict.decided_by == "anchor"
             self._counters.by_eye += verdict.decided_by == "photo-eye"
@@ -424,18 +441,32 @@ class GateRecognition:
             self._look(track)
         window_us = 2 * round((self._gate.anchor_before_s + self._gate.anchor_after_s) * US)
         crowd = [track.newest(anchors.MOST_READS_SCANNED, at_us - window_us) for track in tracks]
-        self._pending = anchors.scan(crowd, at_us, self._gate)
+        self._pending, together = anchors.scan(crowd, at_us, self._usual_flicker(at_us), self._gate)
+        if not self._pending:
+            self._flicker += FLICKER_GAIN * (together - self._flicker)
         mature_us = at_us - round(self._gate.anchor_after_s * US) - MATURE_US
         for anchor in self._pending:
             if anchor.at_us <= mature_us and not self._was_used(anchor):
                 self._used.append(anchor)
                 self._use(anchor, tracks, at_us, passages)
 
+    def _usual_flicker(self, at_us: int) -> float:
+        """How many tags change sides together by chance; a share of all tags until that is known."""
+        assert self._began_us is not None  # noqa: S101 - there are no ticks before the first read
+        unknown = max(0.0, 1 - (at_us - self._began_us) / LEARN_US)
+        return max(
+            self._flicker, unknown * self._gate.anchor_share * len(self._tracks) / self._gate.anchor_flicker
+        )
+
     def _look(self, track: Track) -> None:
         """Bring the track's course and leg up to date."""
-        if not track.is_open or track.course_seen == track.seen:
+        news = track.seen - max(0, track.course_seen)
+        if not track.is_open or LOOK_SHARE * news <= track.seen - news:
             return
         track.course_seen = track.seen
+        if min(track.outside_us, track.inside_us) < track.visit_us:
+            track.course = track.leg = None
+            return
         reads = track.visit_reads()
         if len(reads) < self._gate.fewest_reads:
             track.course = track.leg = None
@@ -496,12 +527,12 @@ class GateRecognition:
     ) -> Verdict | None:
         """A crossing with the crowd, when that is likely enough."""
         inside = int(reads.inside.sum())
-        if not 0 < inside < len(reads):
+        if len(reads) < anchors.FEWEST_READS or not 0 < inside < len(reads):
             return None
         earlier = track.all_reads().between(
             max(track.crossed_us + 1, int(reads.times_us[0]) - self._gate.longest_visit_us), int(reads.times_us[0])
         )
-        past = anchors.Past(earlier, track.went, track.stayed)
+        past = anchors.Past(earlier, (anchor.at_us - track.rest_us) / US, track.went, track.stayed)
         odds = anchors.log_odds(reads, past, anchor, mean_dbm, self._gate)
         likely = anchors.probability(odds)
         if is_final:
@@ -532,8 +563,11 @@ class GateRecognition:
             course, own = track.course
             if not ended.from_us - within_us <= course.crossed_at_us <= ended.until_us + within_us:
                 continue
-            votes = [*self._others(track, course.crossed_at_us), Vote(course.crossed_at_us, own.direction)]
+            mine = Vote(course.crossed_at_us, own.direction, self._rests(track, course.crossed_at_us))
+            votes = [*self._others(track, mine), mine]
             heard = hear(poll(votes, course.crossed_at_us, self._gate), own, course, self._gate)
+            if mine.rests:
+                heard = after_rest(heard, course, self._gate)
             verdict, _ = watch(self._eyes, heard, course, self._gate)
             if verdict.crosses:
                 verdict = replace(verdict, reason=f"{verdict.reason}; the photo-eye cleared")

@@ -1,4 +1,4 @@
-"""Tags that go together speak together: steps 7 of the recipe.
+"""Tags that go together speak together: step 7 of the recipe.
 
 A tag in the shadow of others sees too little of its own crossing, and a tag that goes near the door may
 look as if it had crossed; its neighbours on the same pallet tell. Around a tag's own crossing time, the
@@ -31,10 +31,14 @@ WEAK_GROUP_CONFIDENCE = 0.6  # most of a follower's: it has no proof of its own
 
 @dataclass(frozen=True, slots=True)
 class Vote:
-    """One tag's say: when it crossed or was nearest, and its own verdict; it moved in any case."""
+    """One tag's say: when it crossed or was nearest, and its own verdict; its signal moved in any case.
+
+    rests  it had been here for long: what passes by moves its signal too
+    """
 
     at_us: int
     direction: Direction
+    rests: bool = False
 
 
 def poll(votes: Sequence[Vote], at_us: int, gate: GateSettings) -> GroupEvidence | None:
@@ -56,6 +60,27 @@ def is_coherent(group: GroupEvidence, gate: GateSettings) -> bool:
         group.agreeing >= gate.group_fewest
         and group.agreeing >= gate.group_share * group.moving
         and group.contrary < gate.group_contrary * group.agreeing
+    )
+
+
+def is_beyond_doubt(course: Course, gate: GateSettings) -> bool:
+    """Whether the tag's own course outweighs what others say."""
+    return (
+        course.clarity >= BEYOND_DOUBT_CLARITY
+        and course.weaker_db >= BEYOND_DOUBT_DB
+        and len(course.reads) >= gate.dense_reads
+    )
+
+
+def after_rest(own: Verdict, course: Course, gate: GateSettings) -> Verdict:
+    """A crossing of a tag that rested here: its neighbours went too, or it is beyond doubt and alone."""
+    group = own.group
+    with_group = group is not None and is_coherent(group, gate) and group.direction is own.direction
+    alone = group is None or group.moving < MANY
+    if not own.crosses or with_group or (alone and is_beyond_doubt(course, gate)):
+        return own
+    return replace(
+        own, direction=Direction.UNDECIDED, reason="rested here and went alone", confidence=0.0, decided_by="group"
     )
 
 
@@ -83,12 +108,7 @@ def _among(group: GroupEvidence, own: Verdict, course: Course, gate: GateSetting
     if own.direction is group.direction:
         return replace(own, group=group)
     if own.crosses:
-        beyond_doubt = (
-            course.clarity >= BEYOND_DOUBT_CLARITY
-            and course.weaker_db >= BEYOND_DOUBT_DB
-            and len(course.reads) >= gate.dense_reads
-        )
-        if beyond_doubt:
+        if is_beyond_doubt(course, gate):
             return replace(own, group=group)
         return Verdict(Direction.UNDECIDED, "contradicts the group", 0.0, "group", group=group)
     follows = (

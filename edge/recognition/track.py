@@ -38,14 +38,15 @@ class Track:
     one_side_us when it was last told that one side only saw it
     decided_us  the end of its newest span
     crossed_us  its newest crossing: earlier reads are no evidence of the next
+    rest_us     since when it is here without a crossing
     went, stayed  how often it went with others and how often it stayed, as probabilities added up
     leg         a crossing seen but not told yet: what the visit would be if it ended now
     """
 
     __slots__ = (
-        "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us", "last_us",
-        "leg", "one_side_us", "outside_us", "seen", "signals", "spans", "stayed", "thinning", "times_us", "told",
-        "visit_us", "went",
+        "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us", "last_us", "leg",
+        "one_side_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
+        "told", "visit_us", "went",
     )  # fmt: skip
 
     def __init__(self, epc: str) -> None:
@@ -55,6 +56,7 @@ class Track:
         self.visit_us = self.last_us = NEVER
         self.has_deadline = False
         self.outside_us = self.inside_us = self.crossed_us = self.one_side_us = self.decided_us = NEVER
+        self.rest_us = NEVER
         self.seen = 0
         self.thinning = 0
         self.spans: tuple[tuple[int, int], ...] = ()
@@ -70,6 +72,8 @@ class Track:
 
     def add(self, seen_at_us: int, signal: int, gate: GateSettings) -> int:
         """Put a read to the open visit, or open one; return how many reads were thinned away."""
+        if self.rest_us == NEVER:
+            self.rest_us = seen_at_us
         if self.visit_us == NEVER:
             self._open(seen_at_us, gate)
         elif seen_at_us < self.visit_us:
