@@ -70,15 +70,15 @@ class PhotoEyes:
             return None
         return self._changed(eye, bool(event["GPIEvent"]), self._clock.seen_at_us(stamp_us, arrival))
 
-    def states(self, states: Iterable[Mapping[str, Any]], arrival: Arrival) -> list[EyeChange]:
-        """How the eyes stand now, where that is not as last told: in an answer, which carries no time."""
+    def states(self, states: Iterable[Mapping[str, Any]], at_us: int) -> list[EyeChange]:
+        """How the eyes stand at `at_us`, where that is not as last told: in an answer, which carries no time."""
         levels = {state["GPIPortNum"]: state["GPIState"] for state in states}
         changes = []
         for port, eye in self._eyes.items():
             level = levels.get(port)
             if level not in (LOW, HIGH):
                 self._count(UNKNOWN_EYE_STATE, f"expected low or high (0, 1) of input {port}, got {level}")
-            elif change := self._changed(eye, level == HIGH, self._clock.now_us(arrival)):
+            elif change := self._changed(eye, level == HIGH, at_us):
                 changes.append(change)
         return changes
 

@@ -262,6 +262,8 @@ class Portal:
         self._wall_us = wall_us
         self._arrived = asyncio.Event()
         self._away_since_s: float | None = None
+        self._was_away_s = 0.0  # how long the absence before this connection lasted
+        self._newest: tuple[int, float] | None = None  # when something was seen last, and heard of, monotonic
         self._time: tuple[int, float] | None = None  # the time at the gate, and when it was so, monotonic
 
     @property
@@ -344,10 +346,31 @@ class Portal:
         """This moment by the gateway's clocks."""
         return Arrival(self._wall_us(), round(self._monotonic() * 1_000_000))
 
+    def note_newest(self, seen_at_us: int) -> None:
+        """This was seen last. Called by sllurp's thread."""
+        self._newest = (seen_at_us, self._monotonic())
+
+    def time_at_gate_us(self) -> int:
+        """The date of what the reader says without one. Called by sllurp's thread.
+
+        It is the time of what was seen last, and what has passed since; but the first AWAY_GRACE_S of an
+        absence do not pass, for the reader may have kept what it saw meanwhile and hand it over next.
+        """
+        if self._newest is None:
+            return self.clock.now_us(self.arrival())
+        newest_us, heard_s = self._newest
+        now_s = self._monotonic()
+        away_since_s = self._away_since_s
+        away_s = self._was_away_s if away_since_s is None else now_s - max(heard_s, away_since_s)
+        return newest_us + round(max(0.0, now_s - heard_s - min(away_s, AWAY_GRACE_S)) * 1_000_000)
+
     def _note_change(self, _: str, connected: bool) -> None:
         self.connected = connected
         self.connections += connected
-        self._away_since_s = None if connected else self._monotonic()
+        now_s = self._monotonic()
+        if connected and self._away_since_s is not None:
+            self._was_away_s = now_s - self._away_since_s
+        self._away_since_s = None if connected else now_s
         if self._on_change is not None:
             self._on_change(self.settings.name, connected)
 
@@ -485,6 +508,7 @@ class _Connection:
         portal.counts.reports += 1
         portal.counts.reads += len(reads)
         if reads:
+            portal.note_newest(reads[-1].seen_at_us)
             portal.queue.put(reads)
             self._tell_loop(self._arrived.set)
 
@@ -494,10 +518,11 @@ class _Connection:
             log.warning(
                 "portal %s: the reader does not say how its inputs stand, %s", portal.settings.name, refused
             )
-        for change in portal.eyes.states(content.get("GPIPortCurrentState", ()), portal.arrival()):
+        for change in portal.eyes.states(content.get("GPIPortCurrentState", ()), portal.time_at_gate_us()):
             self._put_eye_change(change)
 
     def _put_eye_change(self, change: EyeChange) -> None:
+        self._portal.note_newest(change.seen_at_us)
         self._portal.queue.put_eye_change(change)
         self._tell_loop(self._arrived.set)
 

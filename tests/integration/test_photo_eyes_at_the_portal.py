@@ -7,7 +7,7 @@ import logging
 import pytest
 
 from edge.devices.photo_eyes import PhotoEye
-from edge.devices.portal import EYES_QUESTION_ID
+from edge.devices.portal import AWAY_GRACE_S, EYES_QUESTION_ID
 from edge.readings import EyeChange, TagRead
 from firmware_bridges.virtual_reader import messages
 from firmware_bridges.virtual_reader.messages import Config, Device, GetConfig
@@ -152,6 +152,29 @@ def test_an_eye_that_changed_while_nobody_listened_is_known_on_return():
     assert isinstance(heard[-1], EyeChange)
     assert heard[-1].is_broken
     assert [(one.port, one.is_broken) for one in after] == [(1, False)]
+
+
+@pytest.mark.parametrize(("away_s", "passes_s"), [(4.0, 0.0), (AWAY_GRACE_S + 5.0, 5.0)])
+def test_how_an_eye_stands_on_return_is_dated_before_what_the_reader_kept_through_a_short_absence(
+    away_s, passes_s
+):
+    async def story():
+        async with (
+            playing(with_eye(walk(5), (45, 1, True)), while_disconnected="go_on", start_after_s=0.1) as reader,
+            listening(reader.address, eyes=(DOOR,)) as portal,
+        ):
+            heard = await all_reads(portal, reader)
+            reader.lose_client()
+            await until(lambda: not portal.connected, "the portal notices")
+            monotonic = portal._monotonic
+            portal._monotonic = lambda: monotonic() + away_s
+            reader.inputs[1] = False
+            await until(lambda: portal.connections == 2, "the portal is connected again")
+            return heard, await portal.reads(timeout_s=10.0)
+
+    heard, (change,) = run(story())
+    assert not change.is_broken
+    assert abs(change.seen_at_us - heard[-1].seen_at_us - passes_s * 1e6) < 2_000_000
 
 
 def test_an_eye_that_flickers_is_heard_change_by_change_and_costs_no_read():

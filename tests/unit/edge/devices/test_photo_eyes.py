@@ -53,19 +53,19 @@ def test_only_changes_are_told_however_often_the_reader_says_the_same():
 
 def test_how_the_eyes_stand_is_told_where_it_is_not_known_already():
     both = eyes(PhotoEye(1), PhotoEye(2, "low"))
-    assert both.states([state(1, 0), state(2, 0), state(3, 1)], ARRIVAL) == [
+    assert both.states([state(1, 0), state(2, 0), state(3, 1)], NOW_US) == [
         EyeChange(1, False, NOW_US),
         EyeChange(2, True, NOW_US),
     ]
     both.event(event(2, True), NOW_US - BEHIND_US, ARRIVAL)
     # After a reconnect: one eye stands as it was left, the other changed while nobody listened.
-    assert both.states([state(1, 1), state(2, 1)], ARRIVAL) == [EyeChange(1, True, NOW_US)]
+    assert both.states([state(1, 1), state(2, 1)], NOW_US + 9) == [EyeChange(1, True, NOW_US + 9)]
 
 
 def test_an_input_whose_state_the_reader_does_not_know_is_counted_and_named(caplog):
     both = eyes(PhotoEye(1), PhotoEye(2))
     with caplog.at_level(logging.WARNING):
-        assert both.states([state(1, 2)], ARRIVAL) == []
+        assert both.states([state(1, 2)], NOW_US) == []
     assert both.counts["unknown_eye_state"] == 2
     (line,) = [record.getMessage() for record in caplog.records]
     assert "portal dock: unknown_eye_state" in line
