@@ -19,11 +19,12 @@ from dataclasses import dataclass
 import numpy as np
 
 from edge.readings import AntennaEvidence, Side
-from edge.recognition.columns import Floats, Reads
+from edge.recognition.columns import Bools, Floats, Reads
 from edge.recognition.gate import US, GateSettings
 
 FEWEST_FOR_RISE = 3  # reads; two points are a difference, not an envelope (recipe, step 3)
 FEWEST_FOR_PHASE = 3  # reads beyond the first of each channel before an antenna's stillness is told
+FEWEST_AT_AN_END = 3  # reads; one stray among them is outvoted
 STILL_US = 5_000_000  # around the crossing: a tag that rested before and rolled then moved within this
 COURSE_POINTS = 16  # of an antenna's envelope kept as evidence
 MOST_COURSES = 8  # antennas with a course kept as evidence, those with the most reads
@@ -54,6 +55,7 @@ class Course:
     seen        how many reads there were, the thinned ones included
     order       U
     crossing_s  mean of the two sides' energy centroids, else the centroid of the side that saw it
+    begins, ends  the inside's share of the amplitude of the first and of the last fifth of the reads
     still       concentration of the phases around the crossing, 1 when it stood; None without enough of them
     """
 
@@ -63,11 +65,18 @@ class Course:
     inside: SideCourse
     order: float
     crossing_s: float
+    begins: float
+    ends: float
     still: float | None
 
     @property
     def zero_us(self) -> int:
         return int(self.reads.times_us[0])
+
+    def goes(self, inward: bool, share: float) -> bool:
+        """Whether it began on the side it came from and ended on the other, by that share of reads."""
+        begins, ends = (self.begins, self.ends) if inward else (1 - self.begins, 1 - self.ends)
+        return begins <= 1 - share and ends >= share
 
     @property
     def clarity(self) -> float:
@@ -101,6 +110,7 @@ def follow(reads: Reads, seen: int, gate: GateSettings) -> Course:
     )
     centroids = [side.centroid_s for side in (outside, inside) if side.centroid_s is not None]
     crossing_s = sum(centroids) / len(centroids)
+    fifth = max(FEWEST_AT_AN_END, len(reads) // 5)
     crossed_us = int(reads.times_us[0]) + round(crossing_s * US)
     return Course(
         reads,
@@ -109,6 +119,8 @@ def follow(reads: Reads, seen: int, gate: GateSettings) -> Course:
         inside,
         order=_order(outside, inside),
         crossing_s=crossing_s,
+        begins=_share_inside(rssi_dbm[:fifth], is_inside[:fifth]),
+        ends=_share_inside(rssi_dbm[-fifth:], is_inside[-fifth:]),
         still=_stillness(reads.between(crossed_us - STILL_US, crossed_us + STILL_US), gate.still_reads),
     )
 
@@ -164,6 +176,12 @@ def _side(times_s: Floats, rssi_dbm: Floats, strongest_dbm: float, gate: GateSet
         peak_s=float(times_s[smoothed.argmax()]),
         centroid_s=float(times_s @ power / power.sum()),
     )
+
+
+def _share_inside(rssi_dbm: Floats, is_inside: Bools) -> float:
+    """The inside's share of the received amplitude: where both sides hear a tag, the nearer one is louder."""
+    amplitude = 10.0 ** ((rssi_dbm - rssi_dbm.max()) / 20)
+    return float(amplitude[is_inside].sum() / amplitude.sum())
 
 
 def _order(outside: SideCourse, inside: SideCourse) -> float:

@@ -7,8 +7,7 @@ by `advance`. Between reads, deadlines and the ticks of the anchor scan fall due
 Who decides. A visit closes when its tag has been silent for the gap; then its own course (verdict.py), the
 group (group.py), the instant at which many tags changed sides (anchor.py) and the photo-eyes
 (photo_eye.py) are heard, in this order. A mature anchor decides about sparse tags while they are still
-being read, and the end of a photo-eye's break about those that passed. A crossing waits up to
-`group_wait_s` longer while most of those that crossed with it are still there: they may turn back.
+being read, and the end of a photo-eye's break about those that passed.
 
 Replays. A read older than the tolerance turns the gate's clock back to it: a reader that was cut off
 hands over what it buffered, or begins again some seconds earlier. Its reads join the visits they belong
@@ -47,7 +46,7 @@ from edge.recognition.verdict import CROSSINGS, Verdict, judge
 LOOK_SHARE: Final = 8  # a leg is looked at again when its reads have grown by an eighth
 TICK_US: Final = 500_000  # how often legs are looked at and anchors sought while both sides see tags
 MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place can follow next to it
-LOOK_AGAIN_US: Final = 250_000  # how often a crossing that waits for its group is looked at
+FRESH_US: Final = 1_000_000  # what is found later is an echo of an anchor that was used
 LEARN_US: Final = 60_000_000  # until a gate knows how its field flickers
 FLICKER_GAIN: Final = 0.02  # of a tick: the usual is that of the last half minute
 VOTES_FOR_US: Final = 10_000_000  # how long a closed visit has a say
@@ -280,29 +279,23 @@ class GateRecognition:
     def _fall_silent(self, track: Track, due_us: int, passages: list[Passage]) -> None:
         if not track.is_open:
             self._tracks.close(track)
-        elif not self._settle(track, due_us, passages, may_wait=True):
-            waited_until_us = track.last_us + self._gate.hold_us + round(self._gate.group_wait_s * US)
-            self._tracks.postpone(track, min(due_us + LOOK_AGAIN_US, waited_until_us))
+        else:
+            self._settle(track, due_us, passages)
 
-    def _settle(self, track: Track, at_us: int, passages: list[Passage], *, may_wait: bool = False) -> bool:
-        """Decide and close the track's visit; False when it has to wait for its group."""
+    def _settle(self, track: Track, at_us: int, passages: list[Passage]) -> None:
+        """Decide and close the track's visit."""
         if self._is_trifle(track):
             self._counters.repeated += 1
             track.one_side_us = track.last_us
         else:
             visits = _split(track.visit_reads(), self._gate.hold_us)
             whole = sum(len(visit) for visit in visits)
-            for number, visit in enumerate(visits, 1):
+            for visit in visits:
                 seen = len(visit) if not track.thinning else round(track.seen * len(visit) / whole)
                 course = follow(visit, seen, self._gate)
-                verdict = self._hear_others(track, course)
-                is_last = number == len(visits)
-                if may_wait and is_last and verdict.crosses and self._must_wait(track, verdict, course, at_us):
-                    return False
-                self._tell(track, course, verdict, at_us, passages)
+                self._tell(track, course, self._hear_others(track, course), at_us, passages)
         track.remember(track.visit_us, track.last_us + self._gate.hold_us, self._gate)
         self._tracks.close(track)
-        return True
 
     def _settle_long(self, track: Track, at_us: int, passages: list[Passage]) -> None:
         """The visit became too long: decide on it, and go on with its later half unless it crossed."""
@@ -384,21 +377,6 @@ class GateRecognition:
         ]
         return closed + in_view
 
-    def _must_wait(self, track: Track, verdict: Verdict, course: Course, due_us: int) -> bool:
-        """Whether most of those that crossed with the track are still in view and may turn back."""
-        silent_us = track.last_us + self._gate.hold_us
-        if due_us >= silent_us + round(self._gate.group_wait_s * US) or verdict.group is None:
-            return False
-        at_us = course.crossed_at_us
-        mates = sum(
-            other is not track
-            and other.leg is not None
-            and other.leg[0].direction is verdict.direction
-            and abs(other.leg[1] - at_us) <= self._gate.group_within_s * US
-            for other in self._tracks.between.values()
-        )
-        return 2 * mates > verdict.group.agreeing
-
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────
 
     def _tell(self, track: Track, course: Course, verdict: Verdict, at_us: int, passages: list[Passage]) -> None:
@@ -446,7 +424,7 @@ class GateRecognition:
             self._flicker += FLICKER_GAIN * (together - self._flicker)
         mature_us = at_us - round(self._gate.anchor_after_s * US) - MATURE_US
         for anchor in self._pending:
-            if anchor.at_us <= mature_us and not self._was_used(anchor):
+            if mature_us - FRESH_US <= anchor.at_us <= mature_us and not self._was_used(anchor):
                 self._used.append(anchor)
                 self._use(anchor, tracks, at_us, passages)
 

@@ -25,6 +25,7 @@ from edge.recognition.verdict import CROSSINGS, Verdict, confidence_of, leaning,
 
 BEYOND_DOUBT_CLARITY = 0.95  # of order, with the next two: what outweighs a group
 BEYOND_DOUBT_DB = 8.0
+PLAIN_CLARITY = 0.9
 MANY = 4  # moving tags among which a single sure one is an outlier
 WEAK_GROUP_CONFIDENCE = 0.6  # most of a follower's: it has no proof of its own
 
@@ -61,6 +62,11 @@ def is_coherent(group: GroupEvidence, gate: GateSettings) -> bool:
         and group.agreeing >= gate.group_share * group.moving
         and group.contrary < gate.group_contrary * group.agreeing
     )
+
+
+def is_plain(course: Course) -> bool:
+    """Whether order and rise are plain, wherever the tag was before and after: it may have been put down."""
+    return course.clarity >= PLAIN_CLARITY and course.weaker_db >= BEYOND_DOUBT_DB
 
 
 def is_beyond_doubt(course: Course, gate: GateSettings) -> bool:
@@ -115,6 +121,7 @@ def _among(group: GroupEvidence, own: Verdict, course: Course, gate: GateSetting
         own.decided_by != "phase"
         and leaning(course) is group.direction
         and course.clarity >= gate.group_order
+        and (course.goes(group.direction is Direction.IN, 0.5) or is_plain(course))
         and course.stronger_db >= gate.stayed_rise_db
         and course.weaker_db >= gate.near_rise_db
     )

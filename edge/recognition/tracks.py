@@ -54,10 +54,6 @@ class Tracks:
         if abs(seen_at_us - other_us) <= self._opposite_us:
             self.between[epc] = track
 
-    def postpone(self, track: Track, until_us: int) -> None:
-        """Look at the track again at that time."""
-        self._wait_for(track, until_us)
-
     def next_deadline_us(self) -> int | None:
         return self._deadlines[0][0] if self._deadlines else None
 

@@ -10,6 +10,8 @@ First match wins (limits in GateSettings):
     the weaker side hardly rises                  turned back (went near the gate)
     the weaker side rises less than a crossing    undecided   rise too weak
     order not sure                                undecided   order unclear
+    the last reads came by the side of the first  turned back
+    first or last reads came by both sides        undecided   ends unclear
     otherwise                                     in (outside first) or out
 
 A tag that went near the gate and one that came in and returned are both "turned back": neither crossed.
@@ -76,7 +78,12 @@ def _table(course: Course, gate: GateSettings) -> tuple[Direction, str, str]:
         return Direction.UNDECIDED, "rise too weak", "tag"
     if course.clarity < gate.order_sure:
         return Direction.UNDECIDED, "order unclear", "tag"
-    if course.order > 0.5:
+    inward = course.order > 0.5
+    if not course.goes(inward, gate.ends_share):
+        if (course.ends if inward else 1 - course.ends) <= 1 - gate.ends_share:
+            return Direction.TURNED_BACK, "ended where it began", "tag"
+        return Direction.UNDECIDED, "ends unclear", "tag"
+    if inward:
         return Direction.IN, "outside before inside", "tag"
     return Direction.OUT, "inside before outside", "tag"
 
