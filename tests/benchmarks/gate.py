@@ -7,12 +7,13 @@ left over is room for a gateway with several readers on a small machine.
 
 import asyncio
 import gc
+import itertools
 import os
-import statistics
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 from edge.devices.portal import Portal, PortalSettings, decode
@@ -55,21 +56,27 @@ TRUE_PACE_S = 30.0  # of the scenario that is played at the true pace, for decis
 
 PARKED = 100_000
 READS_OF_A_PARKED_TAG = 6
-ROUND_US = 3 * US  # in which each parked tag is read once: less than the hold, so that none is done with
+ROUND_US = 5 * US // 2  # in which each parked tag is read once: less than the hold, so that none is done with
+PARKED_ANTENNAS = ((1, 2), (3, 4))  # of one side each: goods stand on one side of the gate
 
 
 def measure_gate() -> list[Figure]:
     """Reads, decisions, memory."""
     limit = "the limit"
-    latencies_ms = sorted(asyncio.run(_decisions_ms()))
-    p99_ms = latencies_ms[min(len(latencies_ms) - 1, len(latencies_ms) * 99 // 100)]
-    median_ms = statistics.median(latencies_ms)
+    decisions = asyncio.run(_decisions())
+    after_hold_ms = [one.after_hold_ms for one in decisions]
+    on_the_way_ms = [one.on_the_way_ms for one in decisions]
     return [
         Figure("gate, a report for each read", _reads_per_s(1), "reads/s", limit, READS_LIMIT),
         Figure("gate, 32 reads a report", _reads_per_s(32), "reads/s", limit, READS_LIMIT),
         Figure("gate, recognition alone", _recognised_per_s(), "reads/s", limit, READS_LIMIT),
-        Figure(f"gate, decision p50 of {len(latencies_ms)}", median_ms, "ms", limit, DECISION_LIMIT_MS),
-        Figure(f"gate, decision p99 of {len(latencies_ms)}", p99_ms, "ms", limit, DECISION_LIMIT_MS),
+        Figure(
+            "gate, decision after the hold, p50", _percentile(after_hold_ms, 50), "ms", limit, DECISION_LIMIT_MS
+        ),
+        Figure(
+            "gate, decision after the hold, p99", _percentile(after_hold_ms, 99), "ms", limit, DECISION_LIMIT_MS
+        ),
+        Figure("gate, its way through the gateway, p99", _percentile(on_the_way_ms, 99), "ms"),
         Figure("gate, a parked tag of 100,000", _bytes_per_parked_tag(), "bytes"),
     ]
 
@@ -159,15 +166,34 @@ def _check(passages: list[Passage], reads: int) -> None:
 # ── how soon a decision falls ─────────────────────────────────────────────────────────────────────
 
 
-async def _decisions_ms() -> list[float]:
-    """Reader, TCP, portal, watch, at the true pace: milliseconds from last read and hold to the handing over."""
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """When a crossing was handed over to the log, in milliseconds.
+
+    after_hold_ms  since its last read and the hold; below zero where it was decided before that
+    on_the_way_ms  since the instant, by the time at the gate, at which recognition had it fall
+    """
+
+    after_hold_ms: float
+    on_the_way_ms: float
+
+
+def _percentile(values: list[float], percent: int) -> float:
+    return sorted(values)[min(len(values) - 1, len(values) * percent // 100)]
+
+
+async def _decisions() -> list[Decision]:
+    """Reader, TCP, portal, watch, at the true pace."""
     scenario = busy_dock(TRUE_PACE_S)
-    latencies_ms: list[float] = []
+    decisions: list[Decision] = []
 
     def hand_over(passages: list[Passage]) -> None:
         now_us = time.time_ns() // 1000
-        latencies_ms.extend(
-            (now_us - passage.last_seen_us - GATE.hold_us) / 1000
+        decisions.extend(
+            Decision(
+                (now_us - passage.last_seen_us - GATE.hold_us) / 1000,
+                (now_us - passage.evidence.decided_at_us) / 1000,
+            )
             for passage in passages
             if passage.direction.value in ("in", "out")
         )
@@ -184,9 +210,9 @@ async def _decisions_ms() -> list[float]:
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
-    if len(latencies_ms) < 100:
-        raise AssertionError(f"expected 100 decisions or more, got {len(latencies_ms)}")
-    return latencies_ms
+    if len(decisions) < 100:
+        raise AssertionError(f"expected 100 decisions or more, got {len(decisions)}")
+    return decisions
 
 
 # ── memory of what stands in the field ────────────────────────────────────────────────────────────
@@ -206,12 +232,15 @@ def _park() -> float:
     epcs = [f"E280{number:020X}" for number in range(PARKED)]
     gc.collect()
     before = _resident_bytes()
+    tags = list(zip(epcs, itertools.cycle(PARKED_ANTENNAS), strict=False))
     for turn in range(READS_OF_A_PARKED_TAG):
         for start in range(0, PARKED, READS_AT_ONCE):
-            at_us = NOW_US + turn * ROUND_US * 9 // 10 + start * (ROUND_US * 9 // 10) // PARKED
+            at_us = NOW_US + turn * ROUND_US + start * ROUND_US // PARKED
             recognition.feed(
-                TagRead(epc, ANTENNAS[turn % 4], -60.0 - turn % 3, at_us)
-                for epc in epcs[start : start + READS_AT_ONCE]
+                [
+                    TagRead(epc, antennas[turn % 2], -60.0 - turn % 3, at_us)
+                    for epc, antennas in tags[start : start + READS_AT_ONCE]
+                ]
             )
     if recognition.tags_in_view < PARKED * 0.99:
         raise AssertionError(f"expected {PARKED} tags in view, got {recognition.tags_in_view}")
