@@ -64,6 +64,19 @@ REASONS: dict[str, Words] = {
         "Both sides saw the tag, but which of them first is not clear enough.",
         "两侧天线都读到标签，但先后顺序不够清楚。",
     ),
+    "ended where it began": Words(
+        "Its strongest reads came by one side after the other, but its last ones by the side of the first: it turned "
+        "back.",
+        "最强信号虽有先后，但最后的读数仍来自最初的一侧：货物折返。",
+    ),
+    "ends unclear": Words(
+        "Both sides saw it in order, but its first or its last reads came by both, so it may have stood in the door.",
+        "两侧读到的先后清楚，但最初或最后的读数两侧都有，货物可能停在门口。",
+    ),
+    "the photo-eye cleared": Words(
+        "It was decided when the photo-eye was clear again.",
+        "光电开关恢复通光时作出判定。",
+    ),
     "went with its group": Words(
         "Its own reads lean this way without proof; the tags that moved with it crossed this way for sure.",
         "自身读数倾向这个方向但证据不足；同行的标签确定朝这个方向通过。",
