@@ -17,7 +17,7 @@ two movements.
 Parked tags. A visit longer than `longest_visit_s` is judged every half of that while it lasts. Until the
 tag has been silent for the gap, each verdict without a crossing is told once, and none after a crossing;
 a crossing only when the crossing before it went the other way. A tag seen from one side only (it cannot
-have passed) is told once until it has been away for `linger_s`. The rest is counted (`repeated`). So a
+have passed) or that rests here is told once until it has been away for `linger_s`. The rest is counted (`repeated`). So a
 pallet that stands in the gate all day makes one `stayed`, not four thousand, and a shelf beside it no flood.
 
 What a visit's end means is provisional by nature: a tag that turns back after it was told makes an `in`
@@ -286,7 +286,7 @@ class GateRecognition:
         """Decide and close the track's visit."""
         if self._is_trifle(track):
             self._counters.repeated += 1
-            track.one_side_us = track.last_us
+            track.lingers_us = track.last_us
         else:
             visits = _split(track.visit_reads(), self._gate.hold_us)
             whole = sum(len(visit) for visit in visits)
@@ -331,8 +331,8 @@ class GateRecognition:
         return (
             track.seen < self._gate.fewest_reads
             and track.epc not in self._tracks.between
-            and track.one_side_us != NEVER
-            and track.visit_us - track.one_side_us <= self._gate.linger_us
+            and track.lingers_us != NEVER
+            and track.visit_us - track.lingers_us <= self._gate.linger_us
         )
 
     def _hear_others(self, track: Track, course: Course) -> Verdict:
@@ -401,8 +401,8 @@ class GateRecognition:
             track.told = (verdict.direction,)
             return True
         lingers = False
-        if 0 in (course.outside.reads, course.inside.reads):
-            before_us, track.one_side_us = track.one_side_us, int(course.reads.times_us[-1])
+        if 0 in (course.outside.reads, course.inside.reads) or self._rests(track, course.zero_us):
+            before_us, track.lingers_us = track.lingers_us, int(course.reads.times_us[-1])
             lingers = before_us != NEVER and course.zero_us - before_us <= self._gate.linger_us
         if lingers or told_crossings or verdict.direction in track.told:
             return False

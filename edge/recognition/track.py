@@ -35,7 +35,7 @@ class Track:
     outside_us, inside_us  newest read by that side
     spans       (first, until) of decided visits, for as long as a replay may bring them again
     told        what was told of it since it was last silent
-    one_side_us when it was last told that one side only saw it
+    lingers_us  last read of a visit in which one side only saw it, or in which it rested
     decided_us  the end of its newest span
     crossed_us  its newest crossing: earlier reads are no evidence of the next
     rest_us     since when it is here without a crossing
@@ -45,7 +45,7 @@ class Track:
 
     __slots__ = (
         "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us", "last_us", "leg",
-        "one_side_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
+        "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
         "told", "visit_us", "went",
     )  # fmt: skip
 
@@ -55,7 +55,7 @@ class Track:
         self.signals: array[int] = array("q")
         self.visit_us = self.last_us = NEVER
         self.has_deadline = False
-        self.outside_us = self.inside_us = self.crossed_us = self.one_side_us = self.decided_us = NEVER
+        self.outside_us = self.inside_us = self.crossed_us = self.lingers_us = self.decided_us = NEVER
         self.rest_us = NEVER
         self.seen = 0
         self.thinning = 0
