@@ -84,9 +84,12 @@ class Reads:
     def channels(self) -> Ints:
         return self.signals & MOST_CHANNEL
 
-    def between(self, from_us: float, until_us: float) -> "Reads":
+    def between(self, from_us: int, until_us: int) -> "Reads":
         """Those with from_us ≤ time < until_us."""
-        a, b = np.searchsorted(self.times_us, (from_us, until_us))
+        times_us = self.times_us
+        if not len(times_us) or (from_us <= times_us[0] and times_us[-1] < until_us):
+            return self
+        a, b = np.searchsorted(times_us, (from_us, until_us))
         return Reads(self.times_us[a:b], self.signals[a:b])
 
     def chosen(self, mask: Bools) -> "Reads":
@@ -99,8 +102,7 @@ def in_order(times_us: "array[int]", signals: "array[int]") -> Reads:
     times, packed = np.array(times_us, np.int64), np.array(signals, np.int64)
     if len(times) < 2:
         return Reads(times, packed)
-    steps = np.diff(times)
-    if not (steps > 0).all():
+    if not (times[1:] > times[:-1]).all():
         order = np.lexsort((packed, times))
         times, packed = times[order], packed[order]
         fresh = np.ones(len(times), np.bool_)

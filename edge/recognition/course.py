@@ -56,22 +56,20 @@ class Course:
     order       U
     crossing_s  mean of the two sides' energy centroids, else the centroid of the side that saw it
     begins, ends  the inside's share of the amplitude of the first and of the last fifth of the reads
-    still       concentration of the phases around the crossing, 1 when it stood; None without enough of them
     """
 
     reads: Reads
     seen: int
+    zero_us: int
     outside: SideCourse
     inside: SideCourse
     order: float
     crossing_s: float
     begins: float
     ends: float
-    still: float | None
-
-    @property
-    def zero_us(self) -> int:
-        return int(self.reads.times_us[0])
+    stronger_db: float
+    weaker_db: float
+    crossed_at_us: int
 
     def goes(self, inward: bool, share: float) -> bool:
         """Whether it began on the side it came from and ended on the other, by that share of reads."""
@@ -83,18 +81,6 @@ class Course:
         """max(U, 1 − U): ½ when the order cannot be told, 1 when it is plain."""
         return max(self.order, 1 - self.order)
 
-    @property
-    def stronger_db(self) -> float:
-        return max(self.outside.rise_db, self.inside.rise_db)
-
-    @property
-    def weaker_db(self) -> float:
-        return min(self.outside.rise_db, self.inside.rise_db)
-
-    @property
-    def crossed_at_us(self) -> int:
-        return self.at_us(self.crossing_s)
-
     def at_us(self, seconds: float) -> int:
         """`seconds` after the visit's first read."""
         return self.zero_us + round(seconds * US)
@@ -103,26 +89,35 @@ class Course:
 def follow(reads: Reads, seen: int, gate: GateSettings) -> Course:
     """The course of the reads of one visit; there must be one at least."""
     rssi_dbm, is_inside = reads.rssi_dbm, reads.inside
-    times_s = (reads.times_us - reads.times_us[0]) / US
+    zero_us = int(reads.times_us[0])
+    times_s = (reads.times_us - zero_us) / US
     strongest_dbm = float(rssi_dbm.max())
-    outside, inside = (
-        _side(times_s[mask], rssi_dbm[mask], strongest_dbm, gate) for mask in (~is_inside, is_inside)
-    )
+    is_outside = ~is_inside
+    outside = _side(times_s[is_outside], rssi_dbm[is_outside], strongest_dbm, gate)
+    inside = _side(times_s[is_inside], rssi_dbm[is_inside], strongest_dbm, gate)
     centroids = [side.centroid_s for side in (outside, inside) if side.centroid_s is not None]
     crossing_s = sum(centroids) / len(centroids)
     fifth = max(FEWEST_AT_AN_END, len(reads) // 5)
-    crossed_us = int(reads.times_us[0]) + round(crossing_s * US)
     return Course(
         reads,
         seen,
+        zero_us,
         outside,
         inside,
         order=_order(outside, inside),
         crossing_s=crossing_s,
         begins=_share_inside(rssi_dbm[:fifth], is_inside[:fifth]),
         ends=_share_inside(rssi_dbm[-fifth:], is_inside[-fifth:]),
-        still=_stillness(reads.between(crossed_us - STILL_US, crossed_us + STILL_US), gate.still_reads),
+        stronger_db=max(outside.rise_db, inside.rise_db),
+        weaker_db=min(outside.rise_db, inside.rise_db),
+        crossed_at_us=zero_us + round(crossing_s * US),
     )
+
+
+def stillness(course: Course, gate: GateSettings) -> float | None:
+    """Concentration of the phases around the crossing, 1 when it stood; None without enough of them."""
+    at_us = course.crossed_at_us
+    return _stillness(course.reads.between(at_us - STILL_US, at_us + STILL_US), gate.still_reads)
 
 
 def envelope(times_s: Floats, rssi_dbm: Floats, width_s: float) -> Floats:
@@ -202,14 +197,17 @@ def _stillness(reads: Reads, fewest: int) -> float | None:
     favouring small n; `fewest` counts reads beyond the first of each.
     """
     turns = reads.phase_turns
-    known = ~np.isnan(turns)
-    if int(known.sum()) <= fewest:
+    cells = reads.antennas << 20 | reads.channels
+    known = turns == turns  # NaN where the reader gave no phase
+    if not known.all():
+        turns, cells = turns[known], cells[known]
+    if len(turns) <= fewest:
         return None
-    cells, slot = np.unique(reads.antennas[known] << 20 | reads.channels[known], return_inverse=True)
-    vectors = np.exp(2j * np.pi * turns[known])
-    count = np.bincount(slot, minlength=len(cells))
-    length = np.hypot(np.bincount(slot, vectors.real), np.bincount(slot, vectors.imag))
-    beyond = int((count - 1).sum())
+    order = cells.argsort(kind="stable")
+    ordered = cells[order]
+    begins = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1))
+    beyond = len(turns) - len(begins)
     if beyond < fewest:
         return None
-    return round(1 - float((count - length).sum()) / beyond, 3)
+    sums = np.add.reduceat(np.exp(2j * np.pi * turns[order]), begins)
+    return round(1 - (len(turns) - float(np.abs(sums).sum())) / beyond, 3)

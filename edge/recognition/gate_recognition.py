@@ -17,8 +17,9 @@ two movements.
 Parked tags. A visit longer than `longest_visit_s` is judged every half of that while it lasts. Until the
 tag has been silent for the gap, each verdict without a crossing is told once, and none after a crossing;
 a crossing only when the crossing before it went the other way. A tag seen from one side only (it cannot
-have passed) or that rests here is told once until it has been away for `linger_s`. The rest is counted (`repeated`). So a
-pallet that stands in the gate all day makes one `stayed`, not four thousand, and a shelf beside it no flood.
+have passed) or that rests here is told once until it has been away for `linger_s`. The rest is counted
+(`repeated`). So a pallet that stands in the gate all day makes one `stayed`, not four thousand, and a shelf
+beside it no flood.
 
 What a visit's end means is provisional by nature: a tag that turns back after it was told makes an `in`
 and later an `out`, which books it in and out again, net zero.
@@ -41,14 +42,14 @@ from edge.recognition.passage import passage_of
 from edge.recognition.photo_eye import PhotoEyes, watch
 from edge.recognition.track import NEVER, Track
 from edge.recognition.tracks import Tracks
-from edge.recognition.verdict import CROSSINGS, Verdict, judge
+from edge.recognition.verdict import CROSSINGS, Verdict, glance, judge
 
-LOOK_SHARE: Final = 8  # a leg is looked at again when its reads have grown by an eighth
-TICK_US: Final = 500_000  # how often legs are looked at and anchors sought while both sides see tags
+LOOK_SHARE: Final = 4  # a leg is looked at again when its reads have grown by a quarter
+TICK_US: Final = 1_000_000  # how often legs are looked at and anchors sought while both sides see tags
 MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place can follow next to it
 FRESH_US: Final = 1_000_000  # what is found later is an echo of an anchor that was used
 LEARN_US: Final = 60_000_000  # until a gate knows how its field flickers
-FLICKER_GAIN: Final = 0.02  # of a tick: the usual is that of the last half minute
+FLICKER_GAIN: Final = 0.04  # of a tick: the usual is that of the last half minute
 VOTES_FOR_US: Final = 10_000_000  # how long a closed visit has a say
 MOST_VOTES: Final = 4096
 ANCHOR_CONFIDENCE: Final = 0.9  # most of a crossing that only the crowd's instant tells
@@ -368,12 +369,9 @@ class GateRecognition:
             self._votes.popleft()
         closed = [vote for epc, vote in self._votes if epc != track.epc and vote.rests is mine.rests]
         in_view = [
-            Vote(other.course[0].crossed_at_us, other.course[1].direction)
+            other.vote
             for other in self._tracks.between.values()
-            if other is not track
-            and other.course is not None
-            and other.course[0].stronger_db >= self._gate.stayed_rise_db
-            and self._rests(other, other.course[0].crossed_at_us) is mine.rests
+            if other.vote is not None and other.vote.rests is mine.rests and other is not track
         ]
         return closed + in_view
 
@@ -442,17 +440,20 @@ class GateRecognition:
         if not track.is_open or LOOK_SHARE * news <= track.seen - news:
             return
         track.course_seen = track.seen
+        track.course = track.leg = track.vote = None
         if min(track.outside_us, track.inside_us) < track.visit_us:
-            track.course = track.leg = None
             return
         reads = track.visit_reads()
         if len(reads) < self._gate.fewest_reads:
-            track.course = track.leg = None
             return
         course = follow(reads, track.seen, self._gate)
-        verdict = judge(course, self._gate)
+        verdict = glance(course, self._gate)
         track.course = course, verdict
-        track.leg = (verdict, course.crossed_at_us) if verdict.crosses else None
+        if verdict.crosses:
+            track.leg = verdict, course.crossed_at_us
+        if course.stronger_db >= self._gate.stayed_rise_db:
+            rests = self._rests(track, course.crossed_at_us)
+            track.vote = Vote(course.crossed_at_us, verdict.direction, rests)
 
     def _was_used(self, anchor: anchors.Anchor) -> bool:
         return any(
@@ -538,7 +539,8 @@ class GateRecognition:
             self._look(track)
             if track.course is None or not track.is_open:
                 continue
-            course, own = track.course
+            course = track.course[0]
+            own = judge(course, self._gate)
             if not ended.from_us - within_us <= course.crossed_at_us <= ended.until_us + within_us:
                 continue
             mine = Vote(course.crossed_at_us, own.direction, self._rests(track, course.crossed_at_us))

@@ -20,6 +20,7 @@ from edge.readings import Direction
 from edge.recognition.columns import Reads, in_order, is_inside
 from edge.recognition.course import Course
 from edge.recognition.gate import GateSettings
+from edge.recognition.group import Vote
 from edge.recognition.verdict import Verdict
 
 NEVER: Final = -(1 << 62)
@@ -40,13 +41,14 @@ class Track:
     crossed_us  its newest crossing: earlier reads are no evidence of the next
     rest_us     since when it is here without a crossing
     went, stayed  how often it went with others and how often it stayed, as probabilities added up
+    vote        what it says to the tags around it, as of the last look; None while its signal did not move
     leg         a crossing seen but not told yet: what the visit would be if it ended now
     """
 
     __slots__ = (
         "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us", "last_us", "leg",
         "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
-        "told", "visit_us", "went",
+        "told", "visit_us", "vote", "went",
     )  # fmt: skip
 
     def __init__(self, epc: str) -> None:
@@ -65,6 +67,7 @@ class Track:
         self.course: tuple[Course, Verdict] | None = None
         self.course_seen = -1
         self.leg: tuple[Verdict, int] | None = None
+        self.vote: Vote | None = None
 
     @property
     def is_open(self) -> bool:
@@ -126,13 +129,15 @@ class Track:
         later = [at for at in self.times_us if at >= from_us]
         self.visit_us = min(later, default=NEVER)
         self.seen = len(later)
-        self.course, self.course_seen, self.leg = None, -1, None
+        self.course = self.leg = self.vote = None
+        self.course_seen = -1
 
     def pause(self) -> None:
         """All reads until now are told; what comes before the tag falls silent goes on with the visit."""
         self.visit_us = NEVER
         self.seen = self.thinning = 0
-        self.course, self.course_seen, self.leg = None, -1, None
+        self.course = self.leg = self.vote = None
+        self.course_seen = -1
 
     def close(self) -> None:
         """The visit is over; its reads stay as what is known of the tag."""

@@ -3,7 +3,6 @@
 First match wins (limits in GateSettings):
 
     fewer reads than needed                       undecided   few reads
-    its phases stood still                        stayed
     no side's envelope rises                      stayed
     one side saw it less than twice               turned back
     order unclear                                 turned back
@@ -13,6 +12,8 @@ First match wins (limits in GateSettings):
     the last reads came by the side of the first  turned back
     first or last reads came by both sides        undecided   ends unclear
     otherwise                                     in (outside first) or out
+
+Whatever it is then, a tag whose phases stood still around its crossing time stayed.
 
 A tag that went near the gate and one that came in and returned are both "turned back": neither crossed.
 What others at the gate add (the group, the instant at which all changed sides, a photo-eye) is in
@@ -26,7 +27,7 @@ compared.
 from dataclasses import dataclass
 
 from edge.readings import Direction, GroupEvidence
-from edge.recognition.course import Course
+from edge.recognition.course import Course, stillness
 from edge.recognition.gate import GateSettings
 
 FEWEST_ON_A_SIDE = 2  # reads; with one there is no order on that side (recipe, step 5)
@@ -56,36 +57,47 @@ class Verdict:
 
 def judge(course: Course, gate: GateSettings) -> Verdict:
     """What the tag's own course says."""
-    direction, reason, decided_by = _table(course, gate)
+    direction, reason = _table(course, gate)
+    decided_by = "tag"
+    if direction is not Direction.STAYED and len(course.reads) >= gate.fewest_reads:
+        still = stillness(course, gate)
+        if still is not None and still >= gate.still_phase:
+            direction, reason, decided_by = Direction.STAYED, "its phase stood still", "phase"
     return Verdict(direction, reason, confidence_of(direction, course), decided_by)
 
 
-def _table(course: Course, gate: GateSettings) -> tuple[Direction, str, str]:
+def glance(course: Course, gate: GateSettings) -> Verdict:
+    """What it says so far: as `judge`, but phases are looked at only where a crossing is at stake."""
+    direction, reason = _table(course, gate)
+    if direction in CROSSINGS:
+        return judge(course, gate)
+    return Verdict(direction, reason, confidence_of(direction, course))
+
+
+def _table(course: Course, gate: GateSettings) -> tuple[Direction, str]:
     outside, inside = course.outside, course.inside
     if len(course.reads) < gate.fewest_reads:
-        return Direction.UNDECIDED, "few reads", "tag"
-    if course.still is not None and course.still >= gate.still_phase:
-        return Direction.STAYED, "its phase stood still", "phase"
+        return Direction.UNDECIDED, "few reads"
     if course.stronger_db < gate.stayed_rise_db:
-        return Direction.STAYED, "no rise on either side", "tag"
+        return Direction.STAYED, "no rise on either side"
     if min(outside.reads, inside.reads) < FEWEST_ON_A_SIDE:
-        return Direction.TURNED_BACK, "one side", "tag"
+        return Direction.TURNED_BACK, "one side"
     if course.clarity < gate.order_unclear:
-        return Direction.TURNED_BACK, "neither side first", "tag"
+        return Direction.TURNED_BACK, "neither side first"
     if course.weaker_db < gate.near_rise_db:
-        return Direction.TURNED_BACK, "went near the gate", "tag"
+        return Direction.TURNED_BACK, "went near the gate"
     if course.weaker_db < gate.through_rise_db:
-        return Direction.UNDECIDED, "rise too weak", "tag"
+        return Direction.UNDECIDED, "rise too weak"
     if course.clarity < gate.order_sure:
-        return Direction.UNDECIDED, "order unclear", "tag"
+        return Direction.UNDECIDED, "order unclear"
     inward = course.order > 0.5
     if not course.goes(inward, gate.ends_share):
         if (course.ends if inward else 1 - course.ends) <= 1 - gate.ends_share:
-            return Direction.TURNED_BACK, "ended where it began", "tag"
-        return Direction.UNDECIDED, "ends unclear", "tag"
+            return Direction.TURNED_BACK, "ended where it began"
+        return Direction.UNDECIDED, "ends unclear"
     if inward:
-        return Direction.IN, "outside before inside", "tag"
-    return Direction.OUT, "inside before outside", "tag"
+        return Direction.IN, "outside before inside"
+    return Direction.OUT, "inside before outside"
 
 
 def leaning(course: Course) -> Direction:
