@@ -82,7 +82,7 @@ class Inventory:
     session   0: flags fall back when the field goes, i.e. at each change of antenna; 1: after 0.5 … 5 s,
               powered or not; 2: 2 s or more after the field went, never while powered
     target    single: only flag A is asked; dual: A and B in turn
-    first_q   of the first frame of a dwell
+    first_q   of the very first frame; a visit of an antenna begins with what its last one found, as readers do
     """
 
     session: Literal[0, 1, 2] = 0
@@ -116,6 +116,7 @@ class Rounds:
         self._random = random
         self._draws: npt.NDArray[np.int64] = np.empty(0, np.int64)
         self._next = 0
+        self._first_q: dict[int, int] = {}  # antenna → what its next visit begins with
         timing = inventory.timing
         self._slot_s = np.array([timing.empty_s, timing.read_s, timing.collision_s])
         self._query_s = timing.query_s
@@ -137,14 +138,14 @@ class Rounds:
         read: list[Integers] = []
         where: list[int] = []
         counts: list[int] = []
-        starts, ends = dwells.starts_s.tolist(), dwells.ends_s.tolist()
+        starts, ends, antennas = dwells.starts_s.tolist(), dwells.ends_s.tolist(), dwells.antenna.tolist()
         for dwell in range(len(starts)):
             first = dwell * rows_per_dwell
             if bounds[first] == bounds[first + rows_per_dwell]:
                 continue
             groups = [heard[bounds[r] : bounds[r + 1]] for r in range(first, first + rows_per_dwell)]
             before = len(times)
-            self._dwell(starts[dwell], ends[dwell], groups, times, read)
+            self._dwell(starts[dwell], ends[dwell], antennas[dwell], groups, times, read)
             for part in times[before:]:
                 where.append(dwell)
                 counts.append(len(part))
@@ -156,12 +157,14 @@ class Rounds:
         self,
         start_s: float,
         end_s: float,
+        antenna: int,
         groups: Sequence[Integers],
         times: list[Floats],
         read: list[Integers],
     ) -> None:
         """One visit of one antenna; who can answer changes from part to part of it."""
-        now_s, q, wants_a = start_s, self._how.first_q, True
+        now_s, q, wants_a = start_s, self._first_q.get(antenna, self._how.first_q), True
+        is_first = True
         is_dual = self._how.target == "dual"
         part_s = (end_s - start_s) / len(groups)
         idle = 0
@@ -180,7 +183,10 @@ class Rounds:
                 idle = 0
                 continue
             idle = 0
-            now_s, q = self._frame(now_s, end_s, q, answering, wants_a, times, read)
+            now_s, q, answers = self._frame(now_s, end_s, q, answering, wants_a, times, read)
+            if is_first:
+                self._first_q[antenna] = min(MOST_Q, round(float(np.log2(max(answers, 1.0)))))
+                is_first = False
 
     def _frame(
         self,
@@ -191,8 +197,8 @@ class Rounds:
         wants_a: bool,
         times: list[Floats],
         read: list[Integers],
-    ) -> tuple[float, int]:
-        """One frame of 2^q slots from `now_s`; the time after it, and the next q."""
+    ) -> tuple[float, int, float]:
+        """One frame of 2^q slots from `now_s`; the time after it, the next q, and how many it seems answered."""
         slots = self._draw(len(answering)) & ((1 << q) - 1)
         counts = np.bincount(slots, minlength=1 << q)
         ends_s = now_s + self._query_s + np.cumsum(self._slot_s[np.minimum(counts, 2)])
@@ -207,10 +213,10 @@ class Rounds:
             self._flip(who, at_s, end_s, wants_a)
         backlog = SCHOUTE * int(np.count_nonzero(counts > 1))
         if backlog < 1:
-            next_q = max(0, min(q, self._how.first_q) - 1)
+            next_q = max(0, q - 1)
         else:
             next_q = min(MOST_Q, max(1, round(float(np.log2(backlog)))))
-        return float(ends_s[-1]), next_q
+        return float(ends_s[-1]), next_q, backlog + int(np.count_nonzero(counts == 1))
 
     def _flip(self, who: Integers, at_s: Floats, end_s: float, was_a: bool) -> None:
         if not was_a:

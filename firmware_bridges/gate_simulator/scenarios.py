@@ -60,9 +60,11 @@ SPARSE: Final = Reader(
     sensitivity_dbm=-78.0,
     inventory=Inventory(session=1, first_q=4, timing=LinkTiming(25.0, 250.0, 4)),
 )
+# The same beside a store, its power turned down so that most of the store is not heard.
+LOW: Final = replace(SPARSE, power_dbm=20.0)
 AMERICAN: Final = Reader(channels_mhz=FCC_MHZ, hop_s=0.3)
 FAST: Final = Reader(inventory=Inventory(session=0, timing=LinkTiming(6.25, 640.0, 1)))
-READERS: Final = {"dense": DENSE, "sparse": SPARSE, "american": AMERICAN, "fast": FAST}
+READERS: Final = {"dense": DENSE, "sparse": SPARSE, "low": LOW, "american": AMERICAN, "fast": FAST}
 
 
 def material(random: np.random.Generator) -> Material:

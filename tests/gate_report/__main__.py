@@ -157,7 +157,8 @@ photo-eye clears.
 """
 PARKED = """
 Goods 0.5 to 5 m from the door's line and 2.2 to 4.5 m beside the middle of the way, for hours, while people walk,
-forklifts pass and other goods go through the gate.
+forklifts pass and other goods go through the gate. A gate that told no movement at all would have no false one:
+the last column says what became of the goods that did pass. Where a store takes the reader's time, they get few reads.
 """
 FAILURES = """
 The world's name holds scenario, reader, mounting and seed, then the event.
