@@ -141,9 +141,11 @@ def _antenna(course: Course, number: int, gate: GateSettings) -> AntennaEvidence
     times_s = (own.times_us - course.zero_us) / US
     smoothed = envelope(times_s, own.rssi_dbm, gate.smoothing_s)
     peak = int(smoothed.argmax())
-    kept = np.unique(np.linspace(0, len(own) - 1, min(COURSE_POINTS, len(own))).round().astype(int))
+    last = len(own) - 1
+    points = min(COURSE_POINTS, len(own))
+    kept = [round(i * last / (points - 1)) for i in range(points)] if points > 1 else [0]
     if peak not in kept:  # the peak is what an argument will be about
-        kept[np.abs(kept - peak).argmin()] = peak
+        kept[min(range(points), key=lambda i: abs(kept[i] - peak))] = peak
     return AntennaEvidence(
         antenna=number,
         side=Side.INSIDE if number in gate.inside else Side.OUTSIDE,
@@ -153,7 +155,7 @@ def _antenna(course: Course, number: int, gate: GateSettings) -> AntennaEvidence
         peak_us=int(own.times_us[peak]),
         peak_dbm=round(float(smoothed[peak]), 1),
         rise_db=round(float(smoothed.max() - smoothed.min()), 1),
-        course=tuple((round(times_s[i] * 1000), round(float(smoothed[i]), 1)) for i in kept.tolist()),
+        course=tuple((round(times_s[i] * 1000), round(float(smoothed[i]), 1)) for i in kept),
         phase_still=_stillness(own, FEWEST_FOR_PHASE),
     )
 

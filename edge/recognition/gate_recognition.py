@@ -40,11 +40,11 @@ from edge.recognition.gate import US, GateSettings
 from edge.recognition.group import Vote, after_rest, hear, poll
 from edge.recognition.passage import passage_of
 from edge.recognition.photo_eye import PhotoEyes, watch
-from edge.recognition.track import NEVER, Track
+from edge.recognition.track import FAR, NEVER, Track
 from edge.recognition.tracks import Tracks
 from edge.recognition.verdict import CROSSINGS, Verdict, glance, judge
 
-LOOK_SHARE: Final = 4  # a leg is looked at again when its reads have grown by a quarter
+LOOK_SHARE: Final = 2  # a leg is looked at again when its reads have grown by half
 TICK_US: Final = 1_000_000  # how often legs are looked at and anchors sought while both sides see tags
 MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place can follow next to it
 FRESH_US: Final = 1_000_000  # what is found later is an echo of an anchor that was used
@@ -113,7 +113,7 @@ class GateRecognition:
         self._eyes = PhotoEyes(settings)
         self._waiting: list[tuple[int, str, int]] = []  # a heap: what is younger than the tolerance
         self._clock_us: int | None = None
-        self._tick_us: int | None = None  # the next tick; None while no tag is seen from both sides
+        self._tick_us = FAR  # the next tick; FAR while no tag is seen from both sides
         self._pending: list[anchors.Anchor] = []  # as of the last tick
         self._began_us: int | None = None  # first read
         self._flicker = 0.0  # how many tags usually change sides together by chance
@@ -234,7 +234,7 @@ class GateRecognition:
         else:
             self._counters.stepped_back += 1
             self._clock_us = seen_at_us
-            if self._tick_us is not None:
+            if self._tick_us != FAR:
                 self._tick_us = min(self._tick_us, _next_tick(seen_at_us))
 
     def _take_due(self, passages: list[Passage]) -> None:
@@ -243,11 +243,13 @@ class GateRecognition:
         horizon_us = self._clock_us - self._gate.reorder_us
         while self._waiting and self._waiting[0][0] < horizon_us:
             self._take(heappop(self._waiting), passages)
-        self._until(horizon_us, passages)
+        if horizon_us > self._tracks.first_deadline_us or horizon_us > self._tick_us:
+            self._until(horizon_us, passages)
 
     def _take(self, waiting: tuple[int, str, int], passages: list[Passage]) -> None:
         at_us, epc, signal = waiting
-        self._until(at_us, passages)
+        if at_us > self._tracks.first_deadline_us or at_us > self._tick_us:
+            self._until(at_us, passages)
         if epc == _EYE:
             self._note_eye(at_us, signal >> 1, bool(signal & 1), passages)
             return
@@ -259,21 +261,21 @@ class GateRecognition:
             if track.is_open and at_us - track.visit_us >= self._gate.longest_visit_us:
                 self._settle_long(track, at_us, passages)
         self._tracks.add(at_us, epc, signal)
-        if self._tick_us is None and epc in self._tracks.between:
+        if self._tick_us == FAR and epc in self._tracks.between:
             self._tick_us = _next_tick(at_us)
 
     def _until(self, now_us: int, passages: list[Passage]) -> None:
         """Let the deadlines and ticks before `now_us` fall due, in their order."""
         while True:
-            due_us, tick_us = self._tracks.next_deadline_us(), self._tick_us
-            if due_us is not None and due_us < now_us and (tick_us is None or due_us <= tick_us):
+            due_us, tick_us = self._tracks.first_deadline_us, self._tick_us
+            if min(due_us, tick_us) >= now_us:
+                return
+            if due_us <= tick_us:
                 silent = self._tracks.pop_silent()
                 if silent is not None:
                     self._fall_silent(silent[1], silent[0], passages)
-            elif tick_us is not None and tick_us < now_us:
-                self._tick(tick_us, passages)
             else:
-                return
+                self._tick(tick_us, passages)
 
     # ── visits ──────────────────────────────────────────────────────────────────────────────────────
 
@@ -412,7 +414,7 @@ class GateRecognition:
     def _tick(self, at_us: int, passages: list[Passage]) -> None:
         """See who crossed for now, and whether the crowd changed sides."""
         tracks = list(self._tracks.seen_by_both(at_us))
-        self._tick_us = at_us + TICK_US if tracks else None
+        self._tick_us = at_us + TICK_US if tracks else FAR
         for track in tracks:
             self._look(track)
         window_us = 2 * round((self._gate.anchor_before_s + self._gate.anchor_after_s) * US)

@@ -24,6 +24,7 @@ from edge.recognition.group import Vote
 from edge.recognition.verdict import Verdict
 
 NEVER: Final = -(1 << 62)
+FAR: Final = 1 << 62  # later than any time
 
 
 class Track:

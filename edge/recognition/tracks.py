@@ -9,11 +9,13 @@ from heapq import heappop, heappush
 
 from edge.recognition.columns import is_inside
 from edge.recognition.gate import GateSettings
-from edge.recognition.track import Track
+from edge.recognition.track import FAR, Track
+
+GONE_US = 3_000_000  # after the last read that an anchor can still look at
 
 
 class Tracks:
-    """All tags that the gate knows. `shed` and `thinned` count reads."""
+    """All tags that the gate knows. `shed` and `thinned` count reads; `first_deadline_us` is FAR when none waits."""
 
     def __init__(self, gate: GateSettings) -> None:
         self._gate = gate
@@ -22,6 +24,7 @@ class Tracks:
         self._deadlines: list[tuple[int, str]] = []
         self._opposite_us = round((gate.anchor_before_s + gate.anchor_after_s) * 1_000_000)
         self.between: dict[str, Track] = {}  # those that both sides saw lately
+        self.first_deadline_us = FAR
         self.in_view = 0
         self.shed = 0
         self.thinned = 0
@@ -54,12 +57,10 @@ class Tracks:
         if abs(seen_at_us - other_us) <= self._opposite_us:
             self.between[epc] = track
 
-    def next_deadline_us(self) -> int | None:
-        return self._deadlines[0][0] if self._deadlines else None
-
     def pop_silent(self) -> tuple[int, Track] | None:
         """The track of the first deadline when it was silent until then, with that time; else nothing."""
         due_us, epc = heappop(self._deadlines)
+        self.first_deadline_us = self._deadlines[0][0] if self._deadlines else FAR
         track = self._by_epc.get(epc)
         if track is None:
             return None
@@ -93,6 +94,7 @@ class Tracks:
     def open_in_order(self) -> list[Track]:
         """Those with an open visit, in the order of first sight; their deadlines are forgotten."""
         self._deadlines.clear()
+        self.first_deadline_us = FAR
         for track in self._by_epc.values():
             track.has_deadline = False
         tracks = [track for track in self._by_epc.values() if track.is_open]
@@ -101,7 +103,7 @@ class Tracks:
     def seen_by_both(self, now_us: int) -> Iterator[Track]:
         """Those that both sides saw lately and that are not long gone."""
         for epc, track in list(self.between.items()):
-            is_gone = now_us - track.last_us > 2 * self._opposite_us
+            is_gone = now_us - track.last_us > self._opposite_us + GONE_US
             if is_gone or abs(track.outside_us - track.inside_us) > self._opposite_us:
                 del self.between[epc]
             else:
@@ -110,6 +112,7 @@ class Tracks:
     def _wait_for(self, track: Track, until_us: int) -> None:
         track.has_deadline = True
         heappush(self._deadlines, (until_us, track.epc))
+        self.first_deadline_us = min(self.first_deadline_us, until_us)
 
     def _forget_one(self) -> bool:
         for epc in self._remembered:
