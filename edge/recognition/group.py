@@ -43,15 +43,27 @@ class Vote:
 
 
 def poll(votes: Sequence[Vote], at_us: int, gate: GateSettings) -> GroupEvidence | None:
-    """The vote around `at_us`; None when nobody was sure."""
-    within_us = gate.group_within_s * US
-    sure = [vote for vote in votes if vote.direction in CROSSINGS and abs(vote.at_us - at_us) <= 2 * within_us]
+    """The vote around `at_us`; None when nobody was sure.
+
+    Where pallets follow each other closely, the whole width holds two of them: then half of it is asked.
+    """
+    within_us = round(gate.group_within_s * US)
+    wide = _count(votes, at_us, 2 * within_us, within_us)
+    if wide is not None and is_coherent(wide, gate) and abs(wide.crossed_at_us - at_us) <= within_us:
+        return wide
+    tight = _count(votes, at_us, within_us // 2, within_us // 2)
+    return tight if tight is not None and is_coherent(tight, gate) else wide
+
+
+def _count(votes: Sequence[Vote], at_us: int, sure_us: int, near_us: int) -> GroupEvidence | None:
+    """The sure ones within `sure_us` give direction and time; all within `near_us` of it are counted."""
+    sure = [vote for vote in votes if vote.direction in CROSSINGS and abs(vote.at_us - at_us) <= sure_us]
     if not sure:
         return None
     inward = sum(vote.direction is Direction.IN for vote in sure)
     direction = Direction.IN if 2 * inward >= len(sure) else Direction.OUT
     middle_us = round(median(vote.at_us for vote in sure if vote.direction is direction))
-    near = [vote.direction for vote in votes if abs(vote.at_us - middle_us) <= within_us]
+    near = [vote.direction for vote in votes if abs(vote.at_us - middle_us) <= near_us]
     return GroupEvidence(middle_us, direction, near.count(direction), near.count(opposite(direction)), len(near))
 
 
