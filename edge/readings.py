@@ -100,6 +100,19 @@ class GroupEvidence:
 
 
 @dataclass(frozen=True, slots=True)
+class EyeEvidence:
+    """A photo-eye's beam was broken during a visit.
+
+    eye       door, outside or inside
+    until_us  None while it was still broken when the decision fell
+    """
+
+    eye: str
+    from_us: int
+    until_us: int | None
+
+
+@dataclass(frozen=True, slots=True)
 class PassageEvidence:
     """Why a passage was decided as it was; enough to argue about it later, bounded in size.
 
@@ -123,6 +136,7 @@ class PassageEvidence:
     decided_at_us: int = 0
     antennas: tuple[AntennaEvidence, ...] = ()
     group: GroupEvidence | None = None
+    eyes: tuple[EyeEvidence, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

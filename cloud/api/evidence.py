@@ -51,6 +51,15 @@ GROUP_SCHEMA: dict[str, Any] = {
         "moving": _COUNT | {"description": "Tags that moved then, the two included."},
     },
 }
+EYE_SCHEMA: dict[str, Any] = {
+    "type": "object",
+    "description": "A photo-eye's beam that was broken meanwhile.",
+    "properties": {
+        "eye": {"type": "string", "enum": ["door", "outside", "inside"]},
+        "from_us": _AT_US,
+        "until_us": _maybe(_AT_US),
+    },
+}
 EVIDENCE_SCHEMA: dict[str, Any] = {
     "title": "Evidence",
     "type": "object",
@@ -75,6 +84,7 @@ EVIDENCE_SCHEMA: dict[str, Any] = {
         "reason": {"type": "string", "description": "A short phrase; `why` says it in a sentence."},
         "antennas": {"type": "array", "items": ANTENNA_SCHEMA},
         "group": _maybe(GROUP_SCHEMA),
+        "eyes": {"type": "array", "items": EYE_SCHEMA},
     },
 }
 EVIDENCE_EXAMPLE: dict[str, Any] = {
@@ -108,6 +118,7 @@ EVIDENCE_EXAMPLE: dict[str, Any] = {
     "group": {
         "crossed_at_us": 1_790_000_002_000_000, "direction": "out", "agreeing": 7, "contrary": 0, "moving": 8,
     },
+    "eyes": [{"eye": "door", "from_us": 1_790_000_001_600_000, "until_us": 1_790_000_002_450_000}],
 }  # fmt: skip
 
 Evidence = Annotated[Any, WithJsonSchema(EVIDENCE_SCHEMA | {"examples": [EVIDENCE_EXAMPLE]})]

@@ -390,7 +390,8 @@ class GateRecognition:
             self._counters.by_group += verdict.decided_by == "group"
             self._counters.by_anchor += verdict.decided_by == "anchor"
             self._counters.by_eye += verdict.decided_by == "photo-eye"
-        passages.append(passage_of(track.epc, course, verdict, at_us, self._gate))
+        eyes = self._eyes.seen(course.zero_us, int(course.reads.times_us[-1])) if self._gate.eyes else ()
+        passages.append(passage_of(track.epc, course, verdict, at_us, self._gate, eyes))
 
     def _is_news(self, track: Track, course: Course, verdict: Verdict) -> bool:
         """Whether the tag was not told so already while it stood in the gate or lingered beside it."""

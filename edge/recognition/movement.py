@@ -41,6 +41,7 @@ def evidence(passage: Passage) -> dict[str, Any]:
         "decided_at_us": why.decided_at_us,
         "antennas": [_antenna(antenna) for antenna in why.antennas],
         "group": None if why.group is None else _group(why.group),
+        "eyes": [{"eye": eye.eye, "from_us": eye.from_us, "until_us": eye.until_us} for eye in why.eyes],
     }
 
 

@@ -1,12 +1,19 @@
 """A course and its verdict → a passage, with the evidence that a person can argue about."""
 
-from edge.readings import Passage, PassageEvidence
+from edge.readings import EyeEvidence, Passage, PassageEvidence
 from edge.recognition.course import Course, antennas_of
 from edge.recognition.gate import GateSettings
 from edge.recognition.verdict import Verdict
 
 
-def passage_of(epc: str, course: Course, verdict: Verdict, decided_at_us: int, gate: GateSettings) -> Passage:
+def passage_of(
+    epc: str,
+    course: Course,
+    verdict: Verdict,
+    decided_at_us: int,
+    gate: GateSettings,
+    eyes: tuple[EyeEvidence, ...] = (),
+) -> Passage:
     """What the gate tells of the visit that went like `course`."""
     reason = verdict.reason
     if course.seen > len(course.reads):
@@ -35,5 +42,6 @@ def passage_of(epc: str, course: Course, verdict: Verdict, decided_at_us: int, g
             decided_at_us=decided_at_us,
             antennas=antennas_of(course, gate),
             group=verdict.group,
+            eyes=eyes,
         ),
     )

@@ -14,13 +14,14 @@ from collections import deque
 from dataclasses import dataclass, replace
 from typing import Final
 
-from edge.readings import Direction
+from edge.readings import Direction, EyeEvidence
 from edge.recognition.course import Course
 from edge.recognition.gate import US, GateSettings
 from edge.recognition.verdict import Verdict, confidence_of, leaning
 
 STUCK_US: Final = 120_000_000  # nothing stands in a door for two minutes and is still a passage
 MOST_BREAKS: Final = 64  # remembered; more than a busy door sees within the longest visit
+MOST_TOLD: Final = 6  # of them in one passage's evidence: two a beam of three
 AGAINST_THE_EYE: Final = 3  # sure tags together that are believed against a clear beam
 LEAST_CONFIDENCE: Final = 0.7  # of a crossing that tag and eye agree on
 
@@ -44,6 +45,8 @@ class PhotoEyes:
         self._since_us = 0
         self._is_plain = True  # no beam was broken twice within this break
         self._breaks: deque[Break] = deque(maxlen=MOST_BREAKS)
+        self._beams: deque[EyeEvidence] = deque(maxlen=MOST_BREAKS)  # beam by beam
+        self._names = {gate.eye_door: "door", gate.eye_outside: "outside", gate.eye_inside: "inside"}
         self._ports_seen: set[int] = set()
         self.heard = False  # an eye that never said anything is not asked
 
@@ -61,7 +64,7 @@ class PhotoEyes:
             self._ports_seen.add(port)
             self._broken[port] = at_us
             return None
-        del self._broken[port]
+        self._beams.append(EyeEvidence(self._names[port], self._broken.pop(port), at_us))
         if self._broken:
             return None
         ended = Break(self._since_us, at_us, self._direction(port))
@@ -74,6 +77,16 @@ class PhotoEyes:
             return Break(self._since_us, until_us, None)
         fitting = [one for one in self._breaks if one.from_us <= until_us and one.until_us >= from_us]
         return fitting[-1] if fitting else None
+
+    def seen(self, from_us: int, until_us: int) -> tuple[EyeEvidence, ...]:
+        """The newest beams that were broken during the span, for a person to see: at most MOST_TOLD."""
+        over = [one for one in self._beams if one.from_us <= until_us and (one.until_us or 0) >= from_us]
+        still = [
+            EyeEvidence(self._names[port], since_us, None)
+            for port, since_us in self._broken.items()
+            if since_us <= until_us
+        ]
+        return tuple([*over, *still][-MOST_TOLD:])
 
     def is_stuck(self, now_us: int) -> bool:
         """Whether a beam has been broken for too long to mean a passage."""
