@@ -20,8 +20,9 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--output", type=Path, default=Path("docs/gate-accuracy.md"))
     parser.add_argument("--quick", action="store_true", help="a hundredth of it, to try the report itself")
     arguments = parser.parse_args(argv)
-    pictures.draw(pictures.FOLDER)
-    told("pictures")
+    if not arguments.quick:
+        pictures.draw(pictures.FOLDER)
+        told("pictures")
     text = report(QUICK if arguments.quick else 1.0)
     arguments.output.write_text(text, encoding="utf-8")
     print(f"written to {arguments.output}")
@@ -139,7 +140,8 @@ from the door on their side unless `across` is said: then all look straight acro
 """
 GROUPS = """
 A group's verdict is the direction in which most of its crossing tags crossed, when at least half of those that were
-read crossed; else it did not cross.
+read crossed; else it did not cross. `In and out` (both legs told, net zero) is not right where nothing crossed, but no
+false movement either.
 """
 TAGS = "Every tag of every event, decided within its group."
 BY_READS = """
@@ -147,6 +149,8 @@ Passes, near and turned back with the dense reader. Alone: up to 3 tags of each 
 sees no other tag.
 """
 VARIANTS = """
+With a photo-eye the decision falls when it clears, so whoever turns back later is told out and in again: both legs,
+net zero.
 The same reads of the first worlds of passes, near and turn-backs. One photo-eye is a beam in the door's line, two are
 one before and one behind it.
 """

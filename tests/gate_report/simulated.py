@@ -13,7 +13,7 @@ from firmware_bridges.gate_simulator import scenarios
 from firmware_bridges.gate_simulator.simulation import Simulated, simulate
 from firmware_bridges.gate_simulator.world import World
 from tests.gate_report.replaying import Verdicts, gate, verdicts_alone, verdicts_of
-from tests.gate_report.tables import seconds, share, table
+from tests.gate_report.tables import percent, seconds, share, table
 
 EVENTS_A_WORLD = 50
 TRUTHS = ("in", "out", "turned_back", "near", "stayed")
@@ -156,8 +156,21 @@ class Group:
 
     @property
     def is_false(self) -> bool:
-        """A movement that did not happen, or the wrong way."""
-        return not self.is_right and self.verdict != "no crossing"
+        """A movement that did not happen, or the wrong way; both legs told are net zero."""
+        return not self.is_right and self.verdict not in ("no crossing", BOTH_WAYS)
+
+
+def is_net_false(one: Judged) -> bool:
+    """Whether what did not cross would move stock: crossings told that do not cancel each other."""
+    return one.crossings > 0 and (one.verdict != BOTH_WAYS or one.crossings % 2 == 1)
+
+
+def not_crossed(judged: Iterable[Judged], truth: str) -> list[str]:
+    """Two cells about what did not cross: stock moved though it did not; both legs told, net zero."""
+    own = [one for one in judged if one.truth == truth]
+    false = sum(is_net_false(one) for one in own)
+    legs = sum(one.crossings > 0 for one in own) - false
+    return [f"{share(false, len(own))}, n {len(own)}", percent(legs / len(own)) if own else "–"]
 
 
 def groups(judged: Iterable[Judged], kind: str) -> list[Group]:
@@ -237,9 +250,7 @@ def by_reads(judged: Sequence[Judged], alone: Sequence[Judged]) -> str:
                 share(outcomes[Outcome.WRONG], len(crossed)),
                 share(outcomes[Outcome.UNDECIDED], len(crossed)),
             ]
-            for truth in ("near", "turned_back"):
-                other = [one for one in own if one.truth == truth]
-                cells.append(f"{share(sum(one.crossings > 0 for one in other), len(other))}, n {len(other)}")
+            cells += [*not_crossed(own, "near"), *not_crossed(own, "turned_back")]
             name = f"≥ {low}" if high > 10**6 else f"{max(low, 1)} … {high - 1}"
             rows.append([how, name, len(crossed), *cells])
     return table(
@@ -250,8 +261,10 @@ def by_reads(judged: Sequence[Judged], alone: Sequence[Judged]) -> str:
             ">right",
             ">wrong",
             ">undecided",
-            ">near: false",
-            ">turned back: false",
+            ">near: stock moved",
+            ">near: both legs told",
+            ">turned back: stock moved",
+            ">turned back: both legs told",
         ],
         rows,
     )
@@ -265,9 +278,7 @@ def variants_table(variants: dict[tuple[bool, str], list[Judged]]) -> str:
         cells: list[object] = ["yes" if with_phase else "no", eyes, len(crossed)]
         outcomes = Counter(one.outcome for one in crossed)
         cells += [share(outcomes[o], len(crossed)) for o in (Outcome.RIGHT, Outcome.WRONG, Outcome.UNDECIDED)]
-        for truth in ("near", "turned_back"):
-            own = [one for one in judged if one.truth == truth]
-            cells.append(f"{share(sum(one.crossings > 0 for one in own), len(own))}, n {len(own)}")
+        cells += [*not_crossed(judged, "near"), *not_crossed(judged, "turned_back")]
         rows.append(cells)
     return table(
         [
@@ -277,8 +288,10 @@ def variants_table(variants: dict[tuple[bool, str], list[Judged]]) -> str:
             ">right",
             ">wrong",
             ">undecided",
-            ">near: false",
-            ">turned back: false",
+            ">near: stock moved",
+            ">near: both legs told",
+            ">turned back: stock moved",
+            ">turned back: both legs told",
         ],
         rows,
     )
@@ -388,7 +401,7 @@ def goals(results: Results) -> list[tuple[str, str, str]]:
             (
                 f"tag alone, ≥ 24 reads: {truth} false",
                 limit,
-                share(sum(o.crossings > 0 for o in own), len(own)) + f", n {len(own)}",
+                share(sum(map(is_net_false, own)), len(own)) + f", n {len(own)}",
             )
         )
     return rows

@@ -34,6 +34,14 @@ def test_a_group_is_what_most_of_its_tags_say_when_half_of_them_say_it() -> None
     assert (one.is_right, one.is_false, one.wrong_tags) == (False, True, 2)
 
 
+def test_both_legs_of_who_turned_back_move_no_stock() -> None:
+    legs = replace(judged("in and out", Outcome.WRONG, truth="turned_back"), crossings=2)
+    (one,) = simulated.groups([legs, legs], "turn-backs")
+    assert (one.is_right, one.is_false) == (False, False)
+    third = replace(legs, crossings=3)
+    assert simulated.not_crossed([legs, third], "turned_back") == ["50.0 % (9.5 … 90.5), n 2", "50.0 %"]
+
+
 def test_tags_that_nobody_read_make_no_group_wrong() -> None:
     unread = judged("nothing", Outcome.MISSED, reads=0)
     (one,) = simulated.groups(
@@ -71,7 +79,7 @@ def test_the_simulated_shuttle_is_read_like_the_recorded_one() -> None:
     assert 40 <= float(cells[">reads/s"]) <= 110
     assert 3 <= float(cells[">reads of a mover a pass"]) <= 12
     assert 1.4 <= float(cells[">s between reads of a standing tag"]) <= 2.1
-    assert 0.7 <= float(cells[">its change within 2 s, dB"]) <= 1.3
+    assert 0.7 <= float(cells[">its change within 2 s, dB"]) <= 1.5
 
 
 @pytest.mark.shared
