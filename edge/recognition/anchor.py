@@ -19,9 +19,9 @@ around T, and the tag crossed when the first is likelier by `anchor_nats`:
 The second has closed forms: the Dirichlet-multinomial, and the marginal likelihood of a normal with
 unknown mean and variance (Murphy, Conjugate Bayesian analysis of the Gaussian distribution, 2007,
 equation 95). Before the reads are looked at, the tag's past speaks, within limits: how often it went
-with others and how often it stayed (`went`, `stayed`), for how long it has been here (a tag that rested
-r seconds leaves within the next thirty with odds 30 : r), and whether its signal was steady until now. So a
-shelf beside the door that is read by both sides all day needs ever more to be believed a mover.
+through and in how many visits it stayed (`went` and `stayed`: Laplace's rule of succession), and whether
+its signal was steady until now. So a shelf beside the door that is read by both sides all day needs ever
+more to be believed a mover.
 """
 
 from collections.abc import Sequence
@@ -46,7 +46,7 @@ _MOVING_SD_DB = 4.0  # of a moving tag's RSSI; the shuttle runs' movers: 2.3 to 
 _MEAN_READS = 0.03  # the prior of a standing tag's mean RSSI weighs so many reads …
 _SHAPE, _SCALE = 2.0, 2.5  # … and its variance is inverse gamma: mode 0.8 dB², tail to 10
 _ANTENNA_PRIOR = 0.25  # Dirichlet, per antenna: a standing tag is seen mostly by a few
-_REST_S = 30.0  # a tag that rested r seconds goes within the next thirty with odds 30 : r
+_MOST_NATS = 7.0  # against a move that the past can say: a thousand visits
 _STEADY_SHARE = 0.3  # of its past's log-odds that count: signals in a row are not independent
 _STEADY_NATS = 2.0  # and at most so much
 
@@ -139,9 +139,8 @@ class Past:
     """What is known of a tag before the reads around an anchor: see above."""
 
     earlier: Reads
-    rested_s: float
-    went: float
-    stayed: float
+    went: int
+    stayed: int
 
 
 def log_odds(around: Reads, past: Past, anchor: Anchor, mean_dbm: float, gate: GateSettings) -> float:
@@ -150,7 +149,7 @@ def log_odds(around: Reads, past: Past, anchor: Anchor, mean_dbm: float, gate: G
     around    its reads from anchor_before_s before to anchor_after_s after the anchor
     mean_dbm  mean RSSI of the tags around the anchor
     """
-    known = log((past.went + 1) / (past.stayed + 1)) - log(max(1.0, past.rested_s / _REST_S))
+    known = max(-_MOST_NATS, log((past.went + 1) / (past.stayed + 1)))
     if len(past.earlier):
         steady = _moving_rssi(past.earlier, mean_dbm) - _standing_rssi(past.earlier, mean_dbm)
         known += max(-_STEADY_NATS, min(_STEADY_NATS, _STEADY_SHARE * steady))

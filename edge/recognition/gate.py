@@ -72,6 +72,12 @@ class GateSettings:
         "how long a tag seen from one side only must be away before it is told again. In the shuttle runs "
         "75 tags beside the gate made a visit every minute each; set above that",
     )
+    remember_s: float = _limit(
+        3600.0,
+        "s",
+        "how long a tag is remembered after its last visit: how often it stayed says how much it takes to believe "
+        "that it moved. Tags at the edge of the field are read every few minutes",
+    )
     smoothing_s: float = _limit(
         0.3, "s", "width of the Gaussian mean that smooths RSSI into an envelope. Recipe, step 3"
     )

@@ -37,7 +37,7 @@ from edge.recognition import anchor as anchors
 from edge.recognition.columns import RSSI_LEAST_DBM, RSSI_MOST_DBM, Reads, antenna_codes, pack
 from edge.recognition.course import Course, follow
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.group import Vote, after_rest, hear, poll
+from edge.recognition.group import Vote, after_rest, hear, poll, vote_of
 from edge.recognition.passage import passage_of
 from edge.recognition.photo_eye import PhotoEyes, watch
 from edge.recognition.track import FAR, NEVER, Track
@@ -116,6 +116,7 @@ class GateRecognition:
         self._tick_us = FAR  # the next tick; FAR while no tag is seen from both sides
         self._pending: list[anchors.Anchor] = []  # as of the last tick
         self._began_us: int | None = None  # first read
+        self._era = 0  # how often the clock was set back by more than a replay
         self._flicker = 0.0  # how many tags usually change sides together by chance
         self._used: deque[anchors.Anchor] = deque(maxlen=16)  # that have decided
         self._votes: deque[tuple[str, Vote]] = deque(maxlen=MOST_VOTES)
@@ -168,6 +169,8 @@ class GateRecognition:
         passages: list[Passage] = []
         while self._waiting:
             self._take(heappop(self._waiting), passages)
+        for track in self._tracks.between.values():
+            self._look(track, is_last=True)
         for track in self._tracks.open_in_order():
             self._settle(track, self._clock_us or track.last_us, passages)
         return passages
@@ -233,6 +236,7 @@ class GateRecognition:
             self._counters.out_of_order += 1
         else:
             self._counters.stepped_back += 1
+            self._era += self._clock_us - seen_at_us > self._gate.replay_us
             self._clock_us = seen_at_us
             if self._tick_us != FAR:
                 self._tick_us = min(self._tick_us, _next_tick(seen_at_us))
@@ -255,7 +259,7 @@ class GateRecognition:
             return
         track = self._tracks.find(epc)
         if track is not None:
-            if track.spans and track.is_decided(at_us):
+            if track.spans and track.is_decided(at_us, self._era):
                 self._counters.replayed += 1
                 return
             if track.is_open and at_us - track.visit_us >= self._gate.longest_visit_us:
@@ -289,15 +293,16 @@ class GateRecognition:
         """Decide and close the track's visit."""
         if self._is_trifle(track):
             self._counters.repeated += 1
+            track.stayed += 1
             track.lingers_us = track.last_us
         else:
             visits = _split(track.visit_reads(), self._gate.hold_us)
             whole = sum(len(visit) for visit in visits)
             for visit in visits:
                 seen = len(visit) if not track.thinning else round(track.seen * len(visit) / whole)
-                course = follow(visit, seen, self._gate)
-                self._tell(track, course, self._hear_others(track, course), at_us, passages)
-        track.remember(track.visit_us, track.last_us + self._gate.hold_us, self._gate)
+                course = self._course_of(track, visit, seen)
+                self._tell(track, course, self._hear_others(track, course, at_us), at_us, passages)
+        track.remember(track.visit_us, track.last_us + self._gate.hold_us, self._era, self._gate)
         self._tracks.close(track)
 
     def _settle_long(self, track: Track, at_us: int, passages: list[Passage]) -> None:
@@ -311,23 +316,31 @@ class GateRecognition:
                 return
             seen = len(visit) if not track.thinning else round(track.seen * len(visit) / max(1, len(visit)))
             course = follow(visit, seen, self._gate)
-            verdict = self._hear_others(track, course)
+            verdict = self._hear_others(track, course, at_us)
             self._tell(track, course, verdict, at_us, passages)
             first_us, last_us = int(visit.times_us[0]), int(visit.times_us[-1])
             if not is_newest:
                 track.told = ()
-                track.remember(first_us, last_us + self._gate.hold_us, self._gate)
+                track.remember(first_us, last_us + self._gate.hold_us, self._era, self._gate)
             elif verdict.crosses:
-                track.remember(first_us, last_us, self._gate)
+                track.remember(first_us, last_us, self._era, self._gate)
                 self._tracks.suspend(track)
             else:
                 # The window may have cut a crossing in two: judge its later half again with what follows.
                 half_us = first_us + self._gate.longest_visit_us // 2
-                track.remember(first_us, half_us - 1, self._gate)
+                track.remember(first_us, half_us - 1, self._era, self._gate)
                 track.begin_at(half_us)
                 track.prune(half_us - self._gate.longest_visit_us)
                 if not track.is_open:
                     self._tracks.in_view -= 1
+
+    def _course_of(self, track: Track, visit: Reads, seen: int) -> Course:
+        """The visit's course, which the last look may have found already."""
+        if track.course is not None and track.course_seen == track.seen:
+            course = track.course[0]
+            if course.seen == seen and len(course.reads) == len(visit):
+                return course
+        return follow(visit, seen, self._gate)
 
     def _is_trifle(self, track: Track) -> bool:
         """Whether nothing can come of the visit: too few reads, from one side, of a tag that lingers."""
@@ -338,7 +351,7 @@ class GateRecognition:
             and track.visit_us - track.lingers_us <= self._gate.linger_us
         )
 
-    def _hear_others(self, track: Track, course: Course) -> Verdict:
+    def _hear_others(self, track: Track, course: Course, at_us: int) -> Verdict:
         """The verdict on a visit that is over: its own course's, then the group's, anchors', eyes'."""
         gate = self._gate
         own = judge(course, gate)
@@ -346,8 +359,8 @@ class GateRecognition:
         moved = course.stronger_db >= gate.stayed_rise_db and len(course.reads) >= gate.fewest_reads
         if moved and own.decided_by != "phase":
             rests = self._rests(track, course.crossed_at_us)
-            mine = Vote(course.crossed_at_us, own.direction, rests)
-            group = poll([*self._others(track, mine), mine], course.crossed_at_us, gate)
+            mine = vote_of(own, course, rests)
+            group = poll([*self._others(track, mine, at_us), mine], course.crossed_at_us, gate)
             verdict = hear(group, own, course, gate)
             if rests:
                 verdict = after_rest(verdict, course, gate)
@@ -362,11 +375,15 @@ class GateRecognition:
     def _rests(self, track: Track, at_us: int) -> bool:
         return at_us - track.rest_us >= self._gate.rest_s * US
 
-    def _others(self, track: Track, mine: Vote) -> list[Vote]:
-        """What the other tags around that time say, those still in view as of the last tick.
+    def _others(self, track: Track, mine: Vote, at_us: int) -> list[Vote]:
+        """What the other tags around that time say, those still being read as of the last look.
 
         Tags that rest and tags that pass are asked apart: what passes moves the signal of what rests.
         """
+        gone_us = at_us - self._gate.hold_us // 2
+        for other in self._tracks.between.values():
+            if other.seen > other.course_seen and other.last_us <= gone_us:
+                self._look(other, is_last=True)
         while self._votes and abs(self._votes[0][1].at_us - mine.at_us) > VOTES_FOR_US:
             self._votes.popleft()
         closed = [vote for epc, vote in self._votes if epc != track.epc and vote.rests is mine.rests]
@@ -382,10 +399,12 @@ class GateRecognition:
     def _tell(self, track: Track, course: Course, verdict: Verdict, at_us: int, passages: list[Passage]) -> None:
         if verdict.direction is Direction.STAYED:
             self._counters.stayed += 1
+        track.stayed += not verdict.crosses
         if not self._is_news(track, course, verdict):
             self._counters.repeated += 1
             return
         if verdict.crosses:
+            track.went += 1
             track.crossed_us = track.rest_us = verdict.crossed_at_us or course.crossed_at_us
             self._counters.by_group += verdict.decided_by == "group"
             self._counters.by_anchor += verdict.decided_by == "anchor"
@@ -437,10 +456,10 @@ class GateRecognition:
             self._flicker, unknown * self._gate.anchor_share * len(self._tracks) / self._gate.anchor_flicker
         )
 
-    def _look(self, track: Track) -> None:
-        """Bring the track's course and leg up to date."""
-        news = track.seen - max(0, track.course_seen)
-        if not track.is_open or LOOK_SHARE * news <= track.seen - news:
+    def _look(self, track: Track, *, is_last: bool = False) -> None:
+        """Bring the track's course and leg up to date: when much is new, or at the last, when anything is."""
+        news = track.seen - track.course_seen
+        if not track.is_open or not news or (not is_last and LOOK_SHARE * news <= track.seen - news):
             return
         track.course_seen = track.seen
         track.course = track.leg = track.vote = None
@@ -455,8 +474,7 @@ class GateRecognition:
         if verdict.crosses:
             track.leg = verdict, course.crossed_at_us
         if course.stronger_db >= self._gate.stayed_rise_db:
-            rests = self._rests(track, course.crossed_at_us)
-            track.vote = Vote(course.crossed_at_us, verdict.direction, rests)
+            track.vote = vote_of(verdict, course, self._rests(track, course.crossed_at_us))
 
     def _was_used(self, anchor: anchors.Anchor) -> bool:
         return any(
@@ -472,7 +490,7 @@ class GateRecognition:
             reads = around[track.epc]
             if track.crossed_us >= anchor.at_us - anchors.SAME_ANCHOR_US or len(reads) >= self._gate.dense_reads:
                 continue
-            verdict = self._by_anchor(track, reads, anchor, mean_dbm, is_final=True)
+            verdict = self._by_anchor(track, reads, anchor, mean_dbm)
             if verdict is None:
                 continue
             course = follow(reads, len(reads), self._gate)
@@ -481,7 +499,7 @@ class GateRecognition:
             if verdict.crosses:
                 self._tell(track, course, verdict, at_us, passages)
                 until_us = int(reads.times_us[-1])
-                track.remember(course.zero_us, until_us, self._gate)
+                track.remember(course.zero_us, until_us, self._era, self._gate)
                 if track.is_open and track.visit_us <= until_us:
                     track.begin_at(until_us + 1)
                     if not track.is_open:
@@ -494,7 +512,7 @@ class GateRecognition:
             if is_near and track.crossed_us < anchor.at_us - anchors.SAME_ANCHOR_US:
                 crowd = [self._around(other, anchor) for other in self._tracks.between.values()]
                 reads = self._around(track, anchor)
-                verdict = self._by_anchor(track, reads, anchor, _mean_dbm(crowd), is_final=False)
+                verdict = self._by_anchor(track, reads, anchor, _mean_dbm(crowd))
                 if verdict is not None:
                     return verdict
         return None
@@ -504,9 +522,7 @@ class GateRecognition:
         until_us = anchor.at_us + round(self._gate.anchor_after_s * US)
         return track.all_reads().between(max(from_us, track.crossed_us + 1), until_us)
 
-    def _by_anchor(
-        self, track: Track, reads: Reads, anchor: anchors.Anchor, mean_dbm: float, *, is_final: bool
-    ) -> Verdict | None:
+    def _by_anchor(self, track: Track, reads: Reads, anchor: anchors.Anchor, mean_dbm: float) -> Verdict | None:
         """A crossing with the crowd, when that is likely enough."""
         inside = int(reads.inside.sum())
         if len(reads) < anchors.FEWEST_READS or not 0 < inside < len(reads):
@@ -514,12 +530,9 @@ class GateRecognition:
         earlier = track.all_reads().between(
             max(track.crossed_us + 1, int(reads.times_us[0]) - self._gate.longest_visit_us), int(reads.times_us[0])
         )
-        past = anchors.Past(earlier, (anchor.at_us - track.rest_us) / US, track.went, track.stayed)
+        past = anchors.Past(earlier, track.went, track.stayed)
         odds = anchors.log_odds(reads, past, anchor, mean_dbm, self._gate)
         likely = anchors.probability(odds)
-        if is_final:
-            track.went += likely
-            track.stayed += 1 - likely
         if odds < self._gate.anchor_nats:
             return None
         return Verdict(
@@ -538,16 +551,18 @@ class GateRecognition:
         if ended is None or ended.direction is Direction.TURNED_BACK:
             return
         within_us = round(self._gate.eye_within_s * US)
-        for track in sorted(self._tracks.seen_by_both(at_us), key=lambda one: one.epc):
-            self._look(track)
+        tracks = sorted(self._tracks.seen_by_both(at_us), key=lambda one: one.epc)
+        for track in tracks:
+            self._look(track, is_last=True)
+        for track in tracks:
             if track.course is None or not track.is_open:
                 continue
             course = track.course[0]
             own = judge(course, self._gate)
             if not ended.from_us - within_us <= course.crossed_at_us <= ended.until_us + within_us:
                 continue
-            mine = Vote(course.crossed_at_us, own.direction, self._rests(track, course.crossed_at_us))
-            votes = [*self._others(track, mine), mine]
+            mine = vote_of(own, course, self._rests(track, course.crossed_at_us))
+            votes = [*self._others(track, mine, at_us), mine]
             heard = hear(poll(votes, course.crossed_at_us, self._gate), own, course, self._gate)
             if mine.rests:
                 heard = after_rest(heard, course, self._gate)
@@ -555,7 +570,8 @@ class GateRecognition:
             if verdict.crosses:
                 verdict = replace(verdict, reason=f"{verdict.reason}; the photo-eye cleared")
                 self._tell(track, course, verdict, at_us, passages)
-                track.remember(track.visit_us, at_us, self._gate)
+                self._votes.append((track.epc, mine))
+                track.remember(track.visit_us, at_us, self._era, self._gate)
                 self._tracks.suspend(track)
 
 

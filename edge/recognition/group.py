@@ -5,7 +5,8 @@ look as if it had crossed; its neighbours on the same pallet tell. Around a tag'
 tags that crossed for sure vote:
 
     T   median crossing time of the sure ones in the commonest direction d
-    k   sure ones in d within `group_within_s` of T; c: contrary sure ones; m: all that moved then
+    k   sure ones in d within `group_within_s` of T; c: contrary sure ones
+    m   all that moved then, without those that lean to d and are only unsure of where it began and ended
 
 The group is coherent when k ≥ `group_fewest`, k ≥ `group_share` · m and c < `group_contrary` · k. Then a
 moving tag that leans to d follows it, and one that is sure of the contrary becomes undecided, unless its
@@ -21,7 +22,7 @@ from statistics import median
 from edge.readings import Direction, GroupEvidence
 from edge.recognition.course import Course
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.verdict import CROSSINGS, Verdict, confidence_of, leaning, opposite
+from edge.recognition.verdict import CROSSINGS, ENDS_UNCLEAR, Verdict, confidence_of, leaning, opposite
 
 BEYOND_DOUBT_CLARITY = 0.95  # of order, with the next two: what outweighs a group
 BEYOND_DOUBT_DB = 8.0
@@ -35,11 +36,13 @@ class Vote:
     """One tag's say: when it crossed or was nearest, and its own verdict; its signal moved in any case.
 
     rests  it had been here for long: what passes by moves its signal too
+    leans  undecided, but in order: it is no argument against those that are sure of that direction
     """
 
     at_us: int
     direction: Direction
     rests: bool = False
+    leans: Direction | None = None
 
 
 def poll(votes: Sequence[Vote], at_us: int, gate: GateSettings) -> GroupEvidence | None:
@@ -63,8 +66,16 @@ def _count(votes: Sequence[Vote], at_us: int, sure_us: int, near_us: int) -> Gro
     inward = sum(vote.direction is Direction.IN for vote in sure)
     direction = Direction.IN if 2 * inward >= len(sure) else Direction.OUT
     middle_us = round(median(vote.at_us for vote in sure if vote.direction is direction))
-    near = [vote.direction for vote in votes if abs(vote.at_us - middle_us) <= near_us]
-    return GroupEvidence(middle_us, direction, near.count(direction), near.count(opposite(direction)), len(near))
+    near = [vote for vote in votes if abs(vote.at_us - middle_us) <= near_us and vote.leans is not direction]
+    agreeing = sum(vote.direction is direction for vote in near)
+    contrary = sum(vote.direction is opposite(direction) for vote in near)
+    return GroupEvidence(middle_us, direction, agreeing, contrary, len(near))
+
+
+def vote_of(own: Verdict, course: Course, rests: bool) -> Vote:
+    """What the tag says to those around it."""
+    leans = leaning(course) if own.reason == ENDS_UNCLEAR else None
+    return Vote(course.crossed_at_us, own.direction, rests, leans)
 
 
 def is_coherent(group: GroupEvidence, gate: GateSettings) -> bool:
@@ -133,7 +144,7 @@ def _among(group: GroupEvidence, own: Verdict, course: Course, gate: GateSetting
         own.decided_by != "phase"
         and leaning(course) is group.direction
         and course.clarity >= gate.group_order
-        and (course.goes(group.direction is Direction.IN, 0.5) or is_plain(course))
+        and (own.reason == ENDS_UNCLEAR or course.goes(group.direction is Direction.IN, 0.5) or is_plain(course))
         and course.stronger_db >= gate.stayed_rise_db
         and course.weaker_db >= gate.near_rise_db
     )

@@ -41,7 +41,8 @@ class Track:
     decided_us  the end of its newest span
     crossed_us  its newest crossing: earlier reads are no evidence of the next
     rest_us     since when it is here without a crossing
-    went, stayed  how often it went with others and how often it stayed, as probabilities added up
+    went, stayed  crossings told of it, and visits in which it did not cross
+    era         of the spans: a clock that is set back begins another
     vote        what it says to the tags around it, as of the last look; None while its signal did not move
     leg         a crossing seen but not told yet: what the visit would be if it ended now
     """
@@ -64,9 +65,9 @@ class Track:
         self.thinning = 0
         self.spans: tuple[tuple[int, int], ...] = ()
         self.told: tuple[Direction, ...] = ()
-        self.went = self.stayed = 0.0
+        self.went = self.stayed = self.era = 0
         self.course: tuple[Course, Verdict] | None = None
-        self.course_seen = -1
+        self.course_seen = 0
         self.leg: tuple[Verdict, int] | None = None
         self.vote: Vote | None = None
 
@@ -95,12 +96,14 @@ class Track:
         self.signals.append(signal)
         return self._thin(gate) if len(self.times_us) > gate.most_reads else 0
 
-    def is_decided(self, at_us: int) -> bool:
-        """Whether a read at that time belongs to a visit that was decided."""
-        return any(first <= at_us <= until for first, until in self.spans)
+    def is_decided(self, at_us: int, era: int) -> bool:
+        """Whether a read at that time belongs to a visit that was decided in that era."""
+        return era == self.era and any(first <= at_us <= until for first, until in self.spans)
 
-    def remember(self, first_us: int, until_us: int, gate: GateSettings) -> None:
+    def remember(self, first_us: int, until_us: int, era: int, gate: GateSettings) -> None:
         """The visit's span was decided; forget spans that no replay can bring again."""
+        if era != self.era:
+            self.era, self.spans = era, ()
         kept = [span for span in self.spans if until_us - span[1] <= gate.replay_us]
         if kept and kept[-1][0] <= first_us <= kept[-1][1] + 1:
             first_us, until_us = kept[-1][0], max(until_us, kept[-1][1])
@@ -131,14 +134,14 @@ class Track:
         self.visit_us = min(later, default=NEVER)
         self.seen = len(later)
         self.course = self.leg = self.vote = None
-        self.course_seen = -1
+        self.course_seen = 0
 
     def pause(self) -> None:
         """All reads until now are told; what comes before the tag falls silent goes on with the visit."""
         self.visit_us = NEVER
         self.seen = self.thinning = 0
         self.course = self.leg = self.vote = None
-        self.course_seen = -1
+        self.course_seen = 0
 
     def close(self) -> None:
         """The visit is over; its reads stay as what is known of the tag."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from heapq import heappop, heappush
 
 from edge.recognition.columns import is_inside
-from edge.recognition.gate import GateSettings
+from edge.recognition.gate import US, GateSettings
 from edge.recognition.track import FAR, Track
 
 GONE_US = 3_000_000  # after the last read that an anchor can still look at
@@ -22,7 +22,7 @@ class Tracks:
         self._by_epc: dict[str, Track] = {}
         self._remembered: dict[str, None] = {}  # without an open visit, the longest decided first
         self._deadlines: list[tuple[int, str]] = []
-        self._opposite_us = round((gate.anchor_before_s + gate.anchor_after_s) * 1_000_000)
+        self._opposite_us = round((gate.anchor_before_s + gate.anchor_after_s) * US)
         self.between: dict[str, Track] = {}  # those that both sides saw lately
         self.first_deadline_us = FAR
         self.in_view = 0
@@ -84,12 +84,9 @@ class Tracks:
         track.close()
         self._remembered.pop(track.epc, None)
         self._remembered[track.epc] = None
-        memory_us = max(self._gate.replay_us, self._gate.linger_us)
-        for epc in list(self._remembered):
-            # Also those decided in a future that a clock set back.
-            if abs(track.decided_us - self._by_epc[epc].decided_us) <= memory_us:
-                break
-            self._forget(epc)
+        memory_us = round(self._gate.remember_s * US)
+        while abs(track.decided_us - self._by_epc[oldest := next(iter(self._remembered))].decided_us) > memory_us:
+            self._forget(oldest)  # also one decided in a future that a clock set back
 
     def open_in_order(self) -> list[Track]:
         """Those with an open visit, in the order of first sight; their deadlines are forgotten."""

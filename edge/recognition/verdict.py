@@ -33,6 +33,7 @@ from edge.recognition.gate import GateSettings
 FEWEST_ON_A_SIDE = 2  # reads; with one there is no order on that side (recipe, step 5)
 FULL_RISE_DB = 8.0  # the weaker side's rise that no longer adds confidence: twice a sure crossing's least
 HALF_READS = 6  # reads at which the confidence has half of what many reads would give
+ENDS_UNCLEAR = "ends unclear"
 CROSSINGS = (Direction.IN, Direction.OUT)
 
 
@@ -94,7 +95,7 @@ def _table(course: Course, gate: GateSettings) -> tuple[Direction, str]:
     if not course.goes(inward, gate.ends_share):
         if (course.ends if inward else 1 - course.ends) <= 1 - gate.ends_share:
             return Direction.TURNED_BACK, "ended where it began"
-        return Direction.UNDECIDED, "ends unclear"
+        return Direction.UNDECIDED, ENDS_UNCLEAR
     if inward:
         return Direction.IN, "outside before inside"
     return Direction.OUT, "inside before outside"
