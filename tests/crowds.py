@@ -1,0 +1,82 @@
+"""Tags before a gate, many at once, for tests of recognition: what each side hears of them is drawn as humps.
+
+Unlike the walks of tests/walks.py nothing here is physics: a test says how much each side's signal rises and
+when, which is what it is about. No randomness without a seed: the same call, the same reads.
+"""
+
+import math
+import random
+from collections.abc import Iterable, Sequence
+
+from edge.readings import EyeChange, Passage, Sighting, TagRead
+from edge.recognition.gate import US, GateSettings
+from edge.recognition.gate_recognition import GateRecognition
+from tests.walks import GATE, T0_US
+
+OUTSIDE, INSIDE = 1, 2  # GATE's antennas
+FLOOR_DBM = -70.0
+HALF_WIDTH_S = 1.2  # of a hump
+
+
+def epc_of(number: int) -> str:
+    """An EPC of 96 bits."""
+    return f"30{number:022X}"
+
+
+def hump(
+    epc: str, antenna: int, peak_s: float, rise_db: float, *, starts_us: int = T0_US, every_s: float = 0.1
+) -> list[TagRead]:
+    """One antenna's reads: from FLOOR_DBM up by `rise_db` at `peak_s` seconds and down again, evenly."""
+    reads = []
+    for step in range(-round(HALF_WIDTH_S / every_s), round(HALF_WIDTH_S / every_s) + 1):
+        rssi_dbm = FLOOR_DBM + rise_db * (1 - abs(step * every_s) / HALF_WIDTH_S)
+        reads.append(TagRead(epc, antenna, round(rssi_dbm, 2), starts_us + round((peak_s + step * every_s) * US)))
+    return reads
+
+
+def passing(
+    number: int,
+    crosses_s: float,
+    *,
+    inward: bool = True,
+    first_db: float = 16.0,
+    second_db: float = 16.0,
+    apart_s: float = 2.0,
+    starts_us: int = T0_US,
+    every_s: float = 0.1,
+) -> list[TagRead]:
+    """A tag that one side hears first and the other `apart_s` later; it is in the door at `crosses_s`."""
+    epc, sides = epc_of(number), (OUTSIDE, INSIDE) if inward else (INSIDE, OUTSIDE)
+    first = hump(epc, sides[0], crosses_s - apart_s / 2, first_db, starts_us=starts_us, every_s=every_s)
+    second = hump(epc, sides[1], crosses_s + apart_s / 2, second_db, starts_us=starts_us, every_s=every_s)
+    return merged(first, second)
+
+
+def merged(*streams: Iterable[Sighting]) -> list:
+    """All sightings in order of time."""
+    return sorted((one for stream in streams for one in stream), key=_when)
+
+
+def _when(one: Sighting) -> tuple[int, str, int]:
+    return (one.seen_at_us, "", one.port) if isinstance(one, EyeChange) else (one.seen_at_us, one.epc, one.antenna)
+
+
+def recognised(sightings: Sequence[Sighting], gate: GateSettings = GATE) -> list[Passage]:
+    """What the gate tells of them, until the gateway stops."""
+    recognition = GateRecognition(gate)
+    return recognition.feed(sightings) + recognition.flush()
+
+
+def told(passages: Iterable[Passage]) -> dict[str, list[str]]:
+    """EPC → the directions told, in order."""
+    directions: dict[str, list[str]] = {}
+    for passage in passages:
+        directions.setdefault(passage.epc, []).append(passage.direction.value)
+    return directions
+
+
+def crossings(passages: Iterable[Passage]) -> dict[str, list[str]]:
+    """EPC → the crossings told, in order."""
+    return {
+        epc: kept for epc, all_of in told(passages).items() if (kept := [d for d in all_of if d in ("in", "out")])
+    }
