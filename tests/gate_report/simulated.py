@@ -364,44 +364,32 @@ def seeds_table(results: Results) -> str:
 
 def goals(results: Results) -> list[tuple[str, str, str]]:
     """(goal, limit, measured) on the simulator."""
-    every = [
-        g for kind, judged in results.by_kind.items() for g in groups(judged, kind) if g.reads >= ENOUGH_READS
-    ]
-    crossed = [g for g in every if g.truth in ("in", "out")]
-    rest = [g for g in every if g.truth in ("near", "turned_back")]
-    alone = [one for one in results.alone if one.reads >= ENOUGH_READS]
-    alone_crossed = [one for one in alone if one.truth in ("in", "out")]
-    rows = [
-        (
-            "groups that crossed, ≥ 24 reads a tag: right",
-            "≥ 99 %",
-            share(sum(g.is_right for g in crossed), len(crossed)) + f", n {len(crossed)}",
-        ),
-        (
-            "groups near or turned back, ≥ 24 reads a tag: false",
-            "≤ 1 %",
-            share(sum(g.is_false for g in rest), len(rest)) + f", n {len(rest)}",
-        ),
-        (
-            "tag alone, ≥ 24 reads: crossings right",
-            "≥ 83 %",
-            share(sum(o.outcome is Outcome.RIGHT for o in alone_crossed), len(alone_crossed))
-            + f", n {len(alone_crossed)}",
-        ),
-        (
-            "tag alone, ≥ 24 reads: wrong",
-            "≤ 1 %",
-            share(sum(o.outcome is Outcome.WRONG for o in alone_crossed), len(alone_crossed))
-            + f", n {len(alone_crossed)}",
-        ),
-    ]
-    for truth, limit in (("turned_back", "≤ 4.4 %"), ("near", "≤ 9 %")):
-        own = [one for one in alone if one.truth == truth]
+    rows = []
+    for mount, where in (("away", "antennas look away from the door"), ("across", "antennas look across the way")):
+        own = {
+            kind: judged for kind, judged in results.by_kind.items() if ("across" in kind) == (mount == "across")
+        }
+        every = [g for kind, judged in own.items() for g in groups(judged, kind) if g.reads >= ENOUGH_READS]
+        crossed = [g for g in every if g.truth in ("in", "out")]
+        rest = [g for g in every if g.truth in ("near", "turned_back")]
+        right, false = sum(g.is_right for g in crossed), sum(g.is_false for g in rest)
         rows.append(
-            (
-                f"tag alone, ≥ 24 reads: {truth} false",
-                limit,
-                share(sum(map(is_net_false, own)), len(own)) + f", n {len(own)}",
-            )
+            (f"groups that crossed, ≥ 24 reads a tag, {where}: right", "≥ 99 %", counted(right, len(crossed)))
         )
+        name = f"groups near or turned back, ≥ 24 reads a tag, {where}: false"
+        rows.append((name, "≤ 1 %", counted(false, len(rest))))
+    alone = [one for one in results.alone if one.reads >= ENOUGH_READS]
+    outcomes = Counter(one.outcome for one in alone if one.truth in ("in", "out"))
+    many = outcomes.total()
+    rows.append(("tag alone, ≥ 24 reads: crossings right", "≥ 83 %", counted(outcomes[Outcome.RIGHT], many)))
+    rows.append(("tag alone, ≥ 24 reads: wrong", "≤ 1 %", counted(outcomes[Outcome.WRONG], many)))
+    for truth, limit in (("turned_back", "≤ 4.4 %"), ("near", "≤ 9 %")):
+        these = [one for one in alone if one.truth == truth]
+        name = f"tag alone, ≥ 24 reads: {truth} false"
+        rows.append((name, limit, counted(sum(map(is_net_false, these)), len(these))))
     return rows
+
+
+def counted(count: int, of: int) -> str:
+    """A share with its interval and n."""
+    return f"{share(count, of)}, n {of}"
