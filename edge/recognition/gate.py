@@ -144,10 +144,10 @@ class GateSettings:
     anchor_spread_s: float = _limit(0.6, "s", "how far from the common instant single tags cross. Shuttle runs")
     anchor_stray: float = _limit(0.05, "", "share of a moving tag's reads that come by the wrong side. Recipe")
     anchor_nats: float = _limit(
-        1.5,
+        1.0,
         "nats",
-        "log-odds from which a tag crossed with the others. Shuttle runs: at 1.5, 80 % of crossings are right and "
-        "0.18 % of standing tags wrong; at 1, 82 % and 0.25 %; at 2, 78 % and 0.14 %",
+        "log-odds from which a tag crossed with the others. Shuttle runs: at 1, 81 % of crossings are right and "
+        "0.2 % of standing tags wrong; at 2, 76 % and 0.14 %",
     )
     dense_reads: int = _limit(
         24, "reads", "in one visit from which a tag's own course is believed before the anchor. Recipe: the aim"

@@ -6,7 +6,7 @@ tags that crossed for sure vote:
 
     T   median crossing time of the sure ones in the commonest direction d
     k   sure ones in d within `group_within_s` of T; c: contrary sure ones
-    m   all that moved then, without those that lean to d and are only unsure of where it began and ended
+    m   all that moved then, without those that lean to d and are only unsure of beginning or end
 
 The group is coherent when k ≥ `group_fewest`, k ≥ `group_share` · m and c < `group_contrary` · k. Then a
 moving tag that leans to d follows it, and one that is sure of the contrary becomes undecided, unless its
@@ -22,7 +22,14 @@ from statistics import median
 from edge.readings import Direction, GroupEvidence
 from edge.recognition.course import Course
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.verdict import CROSSINGS, ENDS_UNCLEAR, Verdict, confidence_of, leaning, opposite
+from edge.recognition.verdict import (
+    CROSSINGS,
+    ENDS_UNCLEAR,
+    Verdict,
+    confidence_of,
+    leaning,
+    opposite,
+)
 
 BEYOND_DOUBT_CLARITY = 0.95  # of order, with the next two: what outweighs a group
 BEYOND_DOUBT_DB = 8.0

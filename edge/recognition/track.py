@@ -48,8 +48,8 @@ class Track:
     """
 
     __slots__ = (
-        "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us", "last_us", "leg",
-        "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
+        "course", "course_seen", "crossed_us", "decided_us", "epc", "era", "has_deadline", "inside_us", "last_us",
+        "leg", "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
         "told", "visit_us", "vote", "went",
     )  # fmt: skip
 

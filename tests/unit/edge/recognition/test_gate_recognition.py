@@ -323,10 +323,10 @@ def test_tags_beyond_the_most_in_view_are_shed_and_counted() -> None:
 
 def test_what_is_remembered_of_decided_tags_stays_bounded() -> None:
     recognition = GateRecognition(GATE)
-    for i in range(3000):
+    for i in range(9000):
         recognition.feed([TagRead(f"{i:024X}", 1, -60.0, T0_US + i * US)])
 
-    assert recognition.tags_known <= (GATE.linger_s + GATE.replay_s) + 10
+    assert recognition.tags_known <= GATE.remember_s + GATE.hold_s + 10
 
 
 def test_reads_of_antennas_that_are_not_the_gates_are_counted_and_change_nothing() -> None:
