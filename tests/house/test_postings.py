@@ -67,7 +67,7 @@ def test_every_document_that_the_code_names_exists() -> None:
         for room in rooms
         for path in (CHECKOUT / room).rglob("*.*")
         if path.suffix in {".py", ".sql", ".toml", ".conf", ".js", ".html"}
-        for name in re.findall(r"\b([A-Za-z_]+\.md)\b", path.read_text(encoding="utf-8"))
+        for name in re.findall(r"\b([A-Za-z_-]+\.md)\b", path.read_text(encoding="utf-8"))
         if name not in there
     }
     assert missing == set()
