@@ -4,7 +4,6 @@ Unlike the walks of tests/walks.py nothing here is physics: a test says how much
 when, which is what it is about. No randomness without a seed: the same call, the same reads.
 """
 
-import math
 import random
 from collections.abc import Iterable, Sequence
 
@@ -80,3 +79,43 @@ def crossings(passages: Iterable[Passage]) -> dict[str, list[str]]:
     return {
         epc: kept for epc, all_of in told(passages).items() if (kept := [d for d in all_of if d in ("in", "out")])
     }
+
+
+# ── sparse reads: a fast inventory of many tags hears each only now and then ────────────────────────────
+
+PORTAL = GateSettings("portal", inside=frozenset({3, 4}), outside=frozenset({1, 2}))
+OF_SIDE = {False: (1, 2), True: (3, 4)}  # PORTAL's antennas by "inside"
+
+
+def sparse_pass(
+    number: int,
+    crosses_s: float,
+    chance: random.Random,
+    *,
+    inward: bool = True,
+    reads: int = 3,
+    near_s: float = 3.0,
+) -> list[TagRead]:
+    """A tag that moves through PORTAL and is read `reads` times within `near_s` of the door, by random antennas."""
+    seen = []
+    for turn in range(reads):
+        late_s = near_s * (2 * (turn + chance.random()) / reads - 1)
+        antenna = chance.choice(OF_SIDE[(late_s > 0) is inward])
+        rssi_dbm = round(chance.gauss(-58, 4), 1)
+        seen.append(TagRead(epc_of(number), antenna, rssi_dbm, T0_US + round((crosses_s + late_s) * US)))
+    return seen
+
+
+def sparse_stand(
+    number: int, until_s: float, chance: random.Random, *, every_s: float = 1.6, stray: float = 0.03
+) -> list[TagRead]:
+    """A tag that stands beside PORTAL: read by one side, and as a `stray` by the other; its RSSI hardly moves."""
+    is_inside = chance.random() < 0.5
+    level_dbm = {antenna: chance.uniform(-70, -55) for antennas in OF_SIDE.values() for antenna in antennas}
+    seen, at_s = [], chance.random() * every_s
+    while at_s < until_s:
+        antenna = chance.choice(OF_SIDE[is_inside is (chance.random() >= stray)])
+        rssi_dbm = round(chance.gauss(level_dbm[antenna], 0.7), 1)
+        seen.append(TagRead(epc_of(number), antenna, rssi_dbm, T0_US + round(at_s * US)))
+        at_s += every_s * chance.uniform(0.5, 1.5)
+    return seen
