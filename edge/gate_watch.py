@@ -49,6 +49,7 @@ class GateWatch:
         self._summary = ReadingsSummary(settings.name)
         self._hand_over = hand_over
         self._publish = publish
+        self._named: set[str] = set()  # faults that the log has named
         self._taken: list[Sighting] = []  # from the portal, not recognised yet
         self._monotonic = monotonic
         self._looked_s = monotonic()
@@ -92,6 +93,14 @@ class GateWatch:
         sightings, self._taken = self._taken[:most], self._taken[most:]
         self._summary.add(one for one in sightings if isinstance(one, TagRead))
         self._hand_over(self.recognition.feed(sightings))
+        for fault in self.recognition.faults.keys() - self._named:
+            self._named.add(fault)
+            log.warning(
+                "%s: %s, more like it are only counted: %s",
+                self.portal.settings.name,
+                fault,
+                self.recognition.faults[fault],
+            )
 
     def _passed_us(self) -> int:
         """Time at the gate since the last call."""

@@ -53,11 +53,12 @@ _STEADY_NATS = 2.0  # and at most so much
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """An instant at which tags changed sides together; `group` is in terms of the scan."""
+    """An instant at which tags changed sides together; `mean_dbm` is the RSSI of those seen around it."""
 
     at_us: int
     direction: Direction
     group: GroupEvidence
+    mean_dbm: float = 0.0
 
 
 def scan(tags: Sequence[Reads], until_us: int, flicker: float, gate: GateSettings) -> tuple[list[Anchor], float]:
@@ -80,16 +81,31 @@ def scan(tags: Sequence[Reads], until_us: int, flicker: float, gate: GateSetting
     needed = max(gate.anchor_fewest, gate.anchor_share * seen, gate.anchor_flicker * flicker)
     plain = np.where(CONTRARY * np.maximum(inward, outward) >= np.minimum(inward, outward), np.abs(score), 0)
     changed = outward_first | inside_first
-    found = [_anchor(at, from_us, inward, outward, changed) for at in _peaks(plain, needed)]
+    found = [_anchor(at, from_us, inward, outward, changed, tags, gate) for at in _peaks(plain, needed)]
     return found, float(np.abs(score).max())
 
 
-def _anchor(at: int, from_us: int, inward: Floats, outward: Floats, changed: Bools) -> Anchor:
+def _anchor(
+    at: int,
+    from_us: int,
+    inward: Floats,
+    outward: Floats,
+    changed: Bools,
+    tags: Sequence[Reads],
+    gate: GateSettings,
+) -> Anchor:
     direction = Direction.IN if inward[at] > outward[at] else Direction.OUT
     most, least = max(inward[at], outward[at]), min(inward[at], outward[at])
     at_us = from_us + at * STEP_US
     moving = int(changed[:, at].sum())
-    return Anchor(at_us, direction, GroupEvidence(at_us, direction, int(most), int(least), moving))
+    around = [around_anchor(reads, at_us, gate).rssi_dbm for reads in tags]
+    group = GroupEvidence(at_us, direction, int(most), int(least), moving)
+    return Anchor(at_us, direction, group, float(np.concatenate(around).mean()))
+
+
+def around_anchor(reads: Reads, at_us: int, gate: GateSettings) -> Reads:
+    """Those of a tag's reads that an anchor at that time looks at."""
+    return reads.between(at_us - round(gate.anchor_before_s * US), at_us + round(gate.anchor_after_s * US))
 
 
 def _counted(tags: Sequence[Reads], from_us: int, steps: int) -> Floats:

@@ -29,15 +29,16 @@ from collections import deque
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass, replace
 from heapq import heappop, heappush
-from math import isfinite
 from typing import Final
 
-from edge.readings import Direction, EyeChange, Passage, Sighting, TagRead
-from edge.recognition import anchor as anchors
-from edge.recognition.columns import RSSI_LEAST_DBM, RSSI_MOST_DBM, Reads, antenna_codes, pack
+from edge.readings import Direction, Passage, Sighting
+from edge.recognition.anchor import Anchor
+from edge.recognition.columns import Reads
 from edge.recognition.course import Course, follow
+from edge.recognition.crowd import Crowd
 from edge.recognition.gate import US, GateSettings
 from edge.recognition.group import Vote, after_rest, hear, poll, vote_of
+from edge.recognition.intake import EYE, Intake, Waiting
 from edge.recognition.passage import passage_of
 from edge.recognition.photo_eye import PhotoEyes, watch
 from edge.recognition.track import FAR, NEVER, Track
@@ -46,14 +47,8 @@ from edge.recognition.verdict import CROSSINGS, Verdict, glance, judge
 
 LOOK_SHARE: Final = 2  # a leg is looked at again when its reads have grown by half
 TICK_US: Final = 1_000_000  # how often legs are looked at and anchors sought while both sides see tags
-MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place can follow next to it
-FRESH_US: Final = 1_000_000  # what is found later is an echo of an anchor that was used
-LEARN_US: Final = 60_000_000  # until a gate knows how its field flickers
-FLICKER_GAIN: Final = 0.04  # of a tick: the usual is that of the last half minute
 VOTES_FOR_US: Final = 10_000_000  # how long a closed visit has a say
 MOST_VOTES: Final = 4096
-ANCHOR_CONFIDENCE: Final = 0.9  # most of a crossing that only the crowd's instant tells
-_EYE = ""  # stands for the EPC where a change of a photo-eye waits among the reads
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,68 +60,31 @@ class Provisional:
     since_us: int
 
 
-@dataclass(slots=True)
-class RecognitionCounters:
-    """What happened to reads, since the program's start.
-
-    unknown_antenna    of an antenna that belongs to no side of this gate
-    unknown_eye        changes of a GPI port that no photo-eye is wired to
-    unreadable         with a signal strength that is no number
-    rssi_out_of_range  with a signal strength that no tag has
-    wrong_epc          without EPC memory, or with an odd number of hex digits
-    out_of_order       older than the newest, within tolerance: no effect
-    stepped_back       times the clock went back by more than the tolerance
-    replayed           of visits already decided
-    thinned            beyond the most reads kept of one visit
-    shed               of tags beyond the most known
-    stayed             visits that say `stayed` (they are not logged)
-    repeated           verdicts not told again while a tag stood in the gate or lingered beside it
-    by_group, by_anchor, by_eye  crossings that the tag alone would not have decided
-    eye_contradicted   crossings that several tags were sure of and no photo-eye saw
-    """
-
-    unknown_antenna: int = 0
-    unknown_eye: int = 0
-    unreadable: int = 0
-    rssi_out_of_range: int = 0
-    wrong_epc: int = 0
-    out_of_order: int = 0
-    stepped_back: int = 0
-    replayed: int = 0
-    thinned: int = 0
-    shed: int = 0
-    stayed: int = 0
-    repeated: int = 0
-    by_group: int = 0
-    by_anchor: int = 0
-    by_eye: int = 0
-    eye_contradicted: int = 0
-
-
 class GateRecognition:
     """From the reads of one gate to its passages. Holds no more than GateSettings allows."""
 
     def __init__(self, settings: GateSettings) -> None:
         self._gate = settings
-        self._codes = antenna_codes(settings.inside, settings.outside)
         self._tracks = Tracks(settings)
+        self._intake = Intake(settings, self._tracks)
+        self._counters = self._intake.counters
+        self._crowd = Crowd(settings, self._tracks)
         self._eyes = PhotoEyes(settings)
-        self._waiting: list[tuple[int, str, int]] = []  # a heap: what is younger than the tolerance
+        self._waiting: list[Waiting] = []  # a heap: what is younger than the tolerance
         self._clock_us: int | None = None
         self._tick_us = FAR  # the next tick; FAR while no tag is seen from both sides
-        self._pending: list[anchors.Anchor] = []  # as of the last tick
-        self._began_us: int | None = None  # first read
         self._era = 0  # how often the clock was set back by more than a replay
-        self._flicker = 0.0  # how many tags usually change sides together by chance
-        self._used: deque[anchors.Anchor] = deque(maxlen=16)  # that have decided
         self._votes: deque[tuple[str, Vote]] = deque(maxlen=MOST_VOTES)
-        self._counters = RecognitionCounters()
-        self.faults: dict[str, str] = {}  # counter → the first sighting that it counted, in words
 
     @property
     def clock_us(self) -> int | None:
         """How far time has come: the newest read or `advance`; None before the first read."""
         return self._clock_us
+
+    @property
+    def faults(self) -> dict[str, str]:
+        """Counter → the first sighting that it counted, in words."""
+        return self._intake.faults
 
     @property
     def tags_in_view(self) -> int:
@@ -149,7 +107,7 @@ class GateRecognition:
         """Take `sightings`; return the passages that their times make due, in the order of closing."""
         passages: list[Passage] = []
         for sighting in sightings:
-            waiting = self._queued(sighting)
+            waiting = self._intake.taken(sighting)
             if waiting is not None:
                 self._note_time(waiting[0])
                 heappush(self._waiting, waiting)
@@ -186,51 +144,8 @@ class GateRecognition:
 
     # ── what comes in ───────────────────────────────────────────────────────────────────────────────
 
-    def _queued(self, sighting: Sighting) -> tuple[int, str, int] | None:
-        """The sighting as it waits, or None when it is no use; that is counted, and the first is named."""
-        if isinstance(sighting, EyeChange):
-            if sighting.port in self._gate.eyes:
-                return sighting.seen_at_us, _EYE, sighting.port << 1 | sighting.is_broken
-            self._counters.unknown_eye += 1
-            self._name("unknown_eye", f"expected port {sorted(self._gate.eyes)}, got {sighting.port}")
-            return None
-        code = self._codes.get(sighting.antenna)
-        if code is None:
-            self._counters.unknown_antenna += 1
-            self._name(
-                "unknown_antenna",
-                f"{sighting.epc}: expected antenna {sorted(self._codes)}, got {sighting.antenna}",
-            )
-            return None
-        rssi_dbm = sighting.rssi_dbm
-        if not RSSI_LEAST_DBM <= rssi_dbm <= RSSI_MOST_DBM:
-            self._name_signal(sighting)
-            return None
-        epc = sighting.epc
-        if epc not in self._tracks and (not epc or len(epc) % 2):
-            self._counters.wrong_epc += 1
-            self._name("wrong_epc", f"expected an even number of hex digits, got {epc!r:.80}")
-            return None
-        return sighting.seen_at_us, epc, pack(code, rssi_dbm, sighting.phase_rad, sighting.channel)
-
-    def _name_signal(self, read: TagRead) -> None:
-        if isfinite(read.rssi_dbm):
-            self._counters.rssi_out_of_range += 1
-            self._name(
-                "rssi_out_of_range",
-                f"{read.epc}: expected {RSSI_LEAST_DBM:g} to {RSSI_MOST_DBM:g} dBm, got {read.rssi_dbm:g}",
-            )
-        else:
-            self._counters.unreadable += 1
-            self._name("unreadable", f"{read.epc}: expected a number of dBm, got {read.rssi_dbm}")
-
-    def _name(self, counter: str, words: str) -> None:
-        self.faults.setdefault(counter, words)
-
     def _note_time(self, seen_at_us: int) -> None:
-        if self._clock_us is None:
-            self._clock_us = self._began_us = seen_at_us
-        elif seen_at_us >= self._clock_us:
+        if self._clock_us is None or seen_at_us >= self._clock_us:
             self._clock_us = seen_at_us
         elif seen_at_us >= self._clock_us - self._gate.reorder_us:
             self._counters.out_of_order += 1
@@ -254,7 +169,7 @@ class GateRecognition:
         at_us, epc, signal = waiting
         if at_us > self._tracks.first_deadline_us or at_us > self._tick_us:
             self._until(at_us, passages)
-        if epc == _EYE:
+        if epc == EYE:
             self._note_eye(at_us, signal >> 1, bool(signal & 1), passages)
             return
         track = self._tracks.find(epc)
@@ -329,10 +244,8 @@ class GateRecognition:
                 # The window may have cut a crossing in two: judge its later half again with what follows.
                 half_us = first_us + self._gate.longest_visit_us // 2
                 track.remember(first_us, half_us - 1, self._era, self._gate)
-                track.begin_at(half_us)
+                self._tracks.begin_at(track, half_us)
                 track.prune(half_us - self._gate.longest_visit_us)
-                if not track.is_open:
-                    self._tracks.in_view -= 1
 
     def _course_of(self, track: Track, visit: Reads, seen: int) -> Course:
         """The visit's course, which the last look may have found already."""
@@ -366,7 +279,7 @@ class GateRecognition:
                 verdict = after_rest(verdict, course, gate)
             self._votes.append((track.epc, mine))
         if not verdict.crosses and len(course.reads) < gate.dense_reads and track.epc in self._tracks.between:
-            verdict = self._by_pending(track, course) or verdict
+            verdict = self._crowd.verdict_so_far(track, course) or verdict
         if gate.eyes:
             verdict, is_contradicted = watch(self._eyes, verdict, course, gate)
             self._counters.eye_contradicted += is_contradicted
@@ -437,24 +350,8 @@ class GateRecognition:
         self._tick_us = at_us + TICK_US if tracks else FAR
         for track in tracks:
             self._look(track)
-        window_us = 2 * round((self._gate.anchor_before_s + self._gate.anchor_after_s) * US)
-        crowd = [track.newest(anchors.MOST_READS_SCANNED, at_us - window_us) for track in tracks]
-        self._pending, together = anchors.scan(crowd, at_us, self._usual_flicker(at_us), self._gate)
-        if not self._pending:
-            self._flicker += FLICKER_GAIN * (together - self._flicker)
-        mature_us = at_us - round(self._gate.anchor_after_s * US) - MATURE_US
-        for anchor in self._pending:
-            if mature_us - FRESH_US <= anchor.at_us <= mature_us and not self._was_used(anchor):
-                self._used.append(anchor)
-                self._use(anchor, tracks, at_us, passages)
-
-    def _usual_flicker(self, at_us: int) -> float:
-        """How many tags change sides together by chance; a share of all tags until that is known."""
-        assert self._began_us is not None  # noqa: S101 - there are no ticks before the first read
-        unknown = max(0.0, 1 - (at_us - self._began_us) / LEARN_US)
-        return max(
-            self._flicker, unknown * self._gate.anchor_share * len(self._tracks) / self._gate.anchor_flicker
-        )
+        for anchor in self._crowd.scan(tracks, at_us):
+            self._use(anchor, tracks, at_us, passages)
 
     def _look(self, track: Track, *, is_last: bool = False) -> None:
         """Bring the track's course and leg up to date: when much is new, or at the last, when anything is."""
@@ -476,21 +373,13 @@ class GateRecognition:
         if course.stronger_db >= self._gate.stayed_rise_db:
             track.vote = vote_of(verdict, course, self._rests(track, course.crossed_at_us))
 
-    def _was_used(self, anchor: anchors.Anchor) -> bool:
-        return any(
-            used.direction is anchor.direction and abs(used.at_us - anchor.at_us) < anchors.SAME_ANCHOR_US
-            for used in self._used
-        )
-
-    def _use(self, anchor: anchors.Anchor, tracks: list[Track], at_us: int, passages: list[Passage]) -> None:
+    def _use(self, anchor: Anchor, tracks: list[Track], at_us: int, passages: list[Passage]) -> None:
         """Let a mature anchor decide about every tag that was read too sparsely to decide alone."""
-        around = {track.epc: self._around(track, anchor) for track in tracks}
-        mean_dbm = _mean_dbm(list(around.values()))
         for track in tracks:
-            reads = around[track.epc]
-            if track.crossed_us >= anchor.at_us - anchors.SAME_ANCHOR_US or len(reads) >= self._gate.dense_reads:
+            reads = self._crowd.around(track, anchor)
+            if len(reads) >= self._gate.dense_reads:
                 continue
-            verdict = self._by_anchor(track, reads, anchor, mean_dbm)
+            verdict = self._crowd.verdict(track, reads, anchor)
             if verdict is None:
                 continue
             course = follow(reads, len(reads), self._gate)
@@ -501,48 +390,7 @@ class GateRecognition:
                 until_us = int(reads.times_us[-1])
                 track.remember(course.zero_us, until_us, self._era, self._gate)
                 if track.is_open and track.visit_us <= until_us:
-                    track.begin_at(until_us + 1)
-                    if not track.is_open:
-                        self._tracks.in_view -= 1
-
-    def _by_pending(self, track: Track, course: Course) -> Verdict | None:
-        """The crowd's word on a visit that is over before the anchor is mature."""
-        for anchor in self._pending:
-            is_near = course.zero_us - US <= anchor.at_us <= int(course.reads.times_us[-1]) + US
-            if is_near and track.crossed_us < anchor.at_us - anchors.SAME_ANCHOR_US:
-                crowd = [self._around(other, anchor) for other in self._tracks.between.values()]
-                reads = self._around(track, anchor)
-                verdict = self._by_anchor(track, reads, anchor, _mean_dbm(crowd))
-                if verdict is not None:
-                    return verdict
-        return None
-
-    def _around(self, track: Track, anchor: anchors.Anchor) -> Reads:
-        from_us = anchor.at_us - round(self._gate.anchor_before_s * US)
-        until_us = anchor.at_us + round(self._gate.anchor_after_s * US)
-        return track.all_reads().between(max(from_us, track.crossed_us + 1), until_us)
-
-    def _by_anchor(self, track: Track, reads: Reads, anchor: anchors.Anchor, mean_dbm: float) -> Verdict | None:
-        """A crossing with the crowd, when that is likely enough."""
-        inside = int(reads.inside.sum())
-        if len(reads) < anchors.FEWEST_READS or not 0 < inside < len(reads):
-            return None
-        earlier = track.all_reads().between(
-            max(track.crossed_us + 1, int(reads.times_us[0]) - self._gate.longest_visit_us), int(reads.times_us[0])
-        )
-        past = anchors.Past(earlier, track.went, track.stayed)
-        odds = anchors.log_odds(reads, past, anchor, mean_dbm, self._gate)
-        likely = anchors.probability(odds)
-        if odds < self._gate.anchor_nats:
-            return None
-        return Verdict(
-            anchor.direction,
-            "changed sides with the others",
-            ANCHOR_CONFIDENCE * likely,
-            "anchor",
-            anchor.at_us,
-            anchor.group,
-        )
+                    self._tracks.begin_at(track, until_us + 1)
 
     # ── photo-eyes ──────────────────────────────────────────────────────────────────────────────────
 
@@ -577,12 +425,6 @@ class GateRecognition:
 
 def _next_tick(after_us: int) -> int:
     return (after_us // TICK_US + 1) * TICK_US
-
-
-def _mean_dbm(crowd: list[Reads]) -> float:
-    """Mean RSSI of the reads of many tags."""
-    reads = sum(len(one) for one in crowd)
-    return sum(float(one.rssi_dbm.sum()) for one in crowd) / reads if reads else 0.0
 
 
 def _split(reads: Reads, hold_us: int) -> list[Reads]:

@@ -71,6 +71,12 @@ class Tracks:
         track.has_deadline = False
         return due_us, track
 
+    def begin_at(self, track: Track, from_us: int) -> None:
+        """Go on with the track's reads since `from_us` as its open visit, or with none."""
+        was_open = track.is_open
+        track.begin_at(from_us)
+        self.in_view += track.is_open - was_open
+
     def suspend(self, track: Track) -> None:
         """Everything read of the track is told; what comes before its deadline goes on with the visit."""
         if track.is_open:

@@ -1,0 +1,107 @@
+"""The crowd at a gate: anchors as they come up, which of them decide, and what they say about one tag.
+
+An anchor is found while its later reads still come in. As long as it is young it may only help a visit that
+is over; when no higher place can follow it any more it decides once about everyone. What is found later at
+the same place is an echo. How many tags change sides together by chance is learned while no anchor stands.
+"""
+
+from collections import deque
+from typing import Final
+
+from edge.recognition.anchor import (
+    FEWEST_READS,
+    MOST_READS_SCANNED,
+    SAME_ANCHOR_US,
+    Anchor,
+    Past,
+    around_anchor,
+    log_odds,
+    probability,
+    scan,
+)
+from edge.recognition.columns import Reads
+from edge.recognition.course import Course
+from edge.recognition.gate import US, GateSettings
+from edge.recognition.track import Track
+from edge.recognition.tracks import Tracks
+from edge.recognition.verdict import Verdict
+
+MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place can follow next to it
+FRESH_US: Final = 1_000_000  # what is found later is an echo of an anchor that was used
+LEARN_US: Final = 60_000_000  # until a gate knows how its field flickers
+FLICKER_GAIN: Final = 0.04  # of a scan: the usual is that of the last half minute
+MOST_CONFIDENCE: Final = 0.9  # of a crossing that only the crowd's instant tells
+
+
+class Crowd:
+    """The anchors of one gate."""
+
+    def __init__(self, gate: GateSettings, tracks: Tracks) -> None:
+        self._gate = gate
+        self._tracks = tracks
+        self._pending: list[Anchor] = []  # as of the last scan
+        self._used: deque[Anchor] = deque(maxlen=16)  # that have decided
+        self._flicker = 0.0  # how many tags usually change sides together by chance
+        self._began_us: int | None = None  # first scan
+
+    def scan(self, tracks: list[Track], at_us: int) -> list[Anchor]:
+        """Look at the last seconds of `tracks`, which both sides saw; the anchors that decide now."""
+        window_us = 2 * round((self._gate.anchor_before_s + self._gate.anchor_after_s) * US)
+        crowd = [track.newest(MOST_READS_SCANNED, at_us - window_us) for track in tracks]
+        self._pending, together = scan(crowd, at_us, self._usual_flicker(at_us), self._gate)
+        if not self._pending:
+            self._flicker += FLICKER_GAIN * (together - self._flicker)
+        mature_us = at_us - round(self._gate.anchor_after_s * US) - MATURE_US
+        ready = [
+            anchor
+            for anchor in self._pending
+            if mature_us - FRESH_US <= anchor.at_us <= mature_us and not self._was_used(anchor)
+        ]
+        self._used.extend(ready)
+        return ready
+
+    def verdict_so_far(self, track: Track, course: Course) -> Verdict | None:
+        """What the crowd says of a visit that is over before the anchor is mature."""
+        for anchor in self._pending:
+            if course.zero_us - US <= anchor.at_us <= int(course.reads.times_us[-1]) + US:
+                verdict = self.verdict(track, self.around(track, anchor), anchor)
+                if verdict is not None:
+                    return verdict
+        return None
+
+    def around(self, track: Track, anchor: Anchor) -> Reads:
+        """The track's reads around the anchor, without those before its last crossing."""
+        reads = around_anchor(track.all_reads(), anchor.at_us, self._gate)
+        return reads.between(track.crossed_us + 1, track.last_us + 1)
+
+    def verdict(self, track: Track, reads: Reads, anchor: Anchor) -> Verdict | None:
+        """A crossing with the crowd, when that is likely enough; None also when it crossed then already."""
+        inside = int(reads.inside.sum())
+        if len(reads) < FEWEST_READS or not 0 < inside < len(reads):
+            return None
+        if track.crossed_us >= anchor.at_us - SAME_ANCHOR_US:
+            return None
+        first_us = int(reads.times_us[0])
+        from_us = max(track.crossed_us + 1, first_us - self._gate.longest_visit_us)
+        past = Past(track.all_reads().between(from_us, first_us), track.went, track.stayed)
+        odds = log_odds(reads, past, anchor, anchor.mean_dbm, self._gate)
+        if odds < self._gate.anchor_nats:
+            return None
+        confidence = MOST_CONFIDENCE * probability(odds)
+        reason = "changed sides with the others"
+        return Verdict(anchor.direction, reason, confidence, "anchor", anchor.at_us, anchor.group)
+
+    def _usual_flicker(self, at_us: int) -> float:
+        """How many tags change sides together by chance; a share of all tags until that is known."""
+        if self._began_us is None or at_us < self._began_us:
+            self._began_us = at_us
+        unknown = max(0.0, 1 - (at_us - self._began_us) / LEARN_US)
+        return max(
+            self._flicker, unknown * self._gate.anchor_share * len(self._tracks) / self._gate.anchor_flicker
+        )
+
+    def _was_used(self, anchor: Anchor) -> bool:
+        return any(
+            used.direction is anchor.direction and abs(used.at_us - anchor.at_us) < SAME_ANCHOR_US
+            for used in self._used
+        )
