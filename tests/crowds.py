@@ -4,8 +4,10 @@ Unlike the walks of tests/walks.py nothing here is physics: a test says how much
 when, which is what it is about. No randomness without a seed: the same call, the same reads.
 """
 
+import math
 import random
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 
 from edge.readings import EyeChange, Passage, Sighting, TagRead
 from edge.recognition.gate import US, GateSettings
@@ -119,3 +121,34 @@ def sparse_stand(
         seen.append(TagRead(epc_of(number), antenna, rssi_dbm, T0_US + round(at_s * US)))
         at_s += every_s * chance.uniform(0.5, 1.5)
     return seen
+
+
+# ── phase ───────────────────────────────────────────────────────────────────────────────────────────────
+
+CHANNELS_MHZ = {1: 865.7, 2: 866.3, 3: 866.9, 4: 867.5}
+LIGHT_M_S = 299_792_458.0
+
+
+def with_phase(
+    reads: Iterable[TagRead],
+    distance_m: Callable[[int, float], float],
+    chance: random.Random,
+    *,
+    noise_rad: float = 0.1,
+    hop_s: float = 0.4,
+) -> list[TagRead]:
+    """The reads with the phase of a tag that is `distance_m(antenna, seconds since T0_US)` away.
+
+    There and back, so 4πd/λ; each antenna and channel has an offset of its own; the reader hops in turn.
+    """
+    offsets = {
+        (antenna, channel): chance.uniform(0, math.tau) for antenna in range(1, 5) for channel in CHANNELS_MHZ
+    }
+    phased = []
+    for read in reads:
+        at_s = (read.seen_at_us - T0_US) / US
+        channel = 1 + int(at_s / hop_s) % len(CHANNELS_MHZ)
+        turns = 2 * distance_m(read.antenna, at_s) * CHANNELS_MHZ[channel] * 1e6 / LIGHT_M_S
+        phase_rad = math.tau * turns + offsets[read.antenna, channel] + chance.gauss(0, noise_rad)
+        phased.append(replace(read, phase_rad=phase_rad % math.tau, channel=channel))
+    return phased
