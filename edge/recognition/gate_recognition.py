@@ -409,6 +409,8 @@ class GateRecognition:
             own = judge(course, self._gate)
             if not ended.from_us - within_us <= course.crossed_at_us <= ended.until_us + within_us:
                 continue
+            if not self._eyes.is_one_passing(ended, track.visit_us):
+                continue
             mine = vote_of(own, course, self._rests(track, course.crossed_at_us))
             votes = [*self._others(track, mine, at_us), mine]
             heard = hear(poll(votes, course.crossed_at_us, self._gate), own, course, self._gate)

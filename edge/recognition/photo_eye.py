@@ -17,10 +17,12 @@ from typing import Final
 from edge.readings import Direction, EyeEvidence
 from edge.recognition.course import Course
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.verdict import Verdict, confidence_of, leaning
+from edge.recognition.verdict import CROSSINGS, Verdict, confidence_of, leaning
 
 STUCK_US: Final = 120_000_000  # nothing stands in a door for two minutes and is still a passage
 MOST_BREAKS: Final = 64  # remembered; more than a busy door sees within the longest visit
+LOAD_GAP_US: Final = 150_000  # between two breaks of one load: it has holes
+LONGEST_PASSING_US: Final = 3_000_000  # 1.5 m at half a metre a second
 MOST_TOLD: Final = 6  # of them in one passage's evidence: two a beam of three
 AGAINST_THE_EYE: Final = 3  # sure tags together that are believed against a clear beam
 LEAST_CONFIDENCE: Final = 0.7  # of a crossing that tag and eye agree on
@@ -41,9 +43,9 @@ class PhotoEyes:
     def __init__(self, gate: GateSettings) -> None:
         self._gate = gate
         self._broken: dict[int, int] = {}  # port → since when
+        self._is_plain = True  # no beam was broken twice within this break: a load with holes says nothing
         self._first: int | None = None  # port that was broken first
         self._since_us = 0
-        self._is_plain = True  # no beam was broken twice within this break
         self._breaks: deque[Break] = deque(maxlen=MOST_BREAKS)
         self._beams: deque[EyeEvidence] = deque(maxlen=MOST_BREAKS)  # beam by beam
         self._names = {gate.eye_door: "door", gate.eye_outside: "outside", gate.eye_inside: "inside"}
@@ -78,6 +80,17 @@ class PhotoEyes:
         fitting = [one for one in self._breaks if one.from_us <= until_us and one.until_us >= from_us]
         return fitting[-1] if fitting else None
 
+    def is_one_passing(self, ended: Break, since_us: int) -> bool:
+        """Whether `ended` can be told when it ends: one thing passed since then, as plainly as the eyes can say.
+
+        With two eyes they must tell the direction. With one, whoever turns back in the door breaks the beam for
+        longer than a pallet takes, and whoever comes back breaks it again: both wait for the gap.
+        """
+        if self._gate.eye_outside is not None:
+            return ended.direction in CROSSINGS
+        earlier = [one for one in self._breaks if since_us <= one.until_us < ended.from_us - LOAD_GAP_US]
+        return not earlier and ended.until_us - ended.from_us <= LONGEST_PASSING_US
+
     def seen(self, from_us: int, until_us: int) -> tuple[EyeEvidence, ...]:
         """The newest beams that were broken during the span, for a person to see: at most MOST_TOLD."""
         over = [one for one in self._beams if one.from_us <= until_us and (one.until_us or 0) >= from_us]
@@ -96,7 +109,7 @@ class PhotoEyes:
         gate = self._gate
         if gate.eye_outside is None or not {gate.eye_outside, gate.eye_inside} <= self._ports_seen:
             return None
-        if not self._is_plain or self._first == gate.eye_door or last == gate.eye_door:
+        if not self._is_plain or gate.eye_door in (self._first, last):
             return None
         if self._first == last:
             return Direction.TURNED_BACK
