@@ -212,4 +212,4 @@ def _stillness(reads: Reads, fewest: int) -> float | None:
     if beyond < fewest:
         return None
     sums = np.add.reduceat(np.exp(2j * np.pi * turns[order]), begins)
-    return round(1 - (len(turns) - float(np.abs(sums).sum())) / beyond, 3)
+    return round(max(0.0, 1 - (len(turns) - float(np.abs(sums).sum())) / beyond), 3)

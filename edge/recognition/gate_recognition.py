@@ -365,7 +365,7 @@ class GateRecognition:
         reads = track.visit_reads()
         if len(reads) < self._gate.fewest_reads:
             return
-        course = follow(reads, track.seen, self._gate)
+        course = follow(reads, track.seen if track.thinning else len(reads), self._gate)
         verdict = glance(course, self._gate)
         track.course = course, verdict
         if verdict.crosses:

@@ -76,7 +76,12 @@ class Track:
         return self.visit_us != NEVER
 
     def add(self, seen_at_us: int, signal: int, gate: GateSettings) -> int:
-        """Put a read to the open visit, or open one; return how many reads were thinned away."""
+        """Put a read to the open visit, or open one; return how many reads were thinned away.
+
+        A read that comes again at once (they come in order, so a copy follows its original) is left out.
+        """
+        if seen_at_us == self.last_us and self.is_open and self.signals and self.signals[-1] == signal:
+            return 0
         if self.rest_us == NEVER:
             self.rest_us = seen_at_us
         if self.visit_us == NEVER:
