@@ -30,6 +30,8 @@ MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place ca
 FRESH_US: Final = 1_000_000  # what is found later is an echo of an anchor that was used
 LEARN_US: Final = 60_000_000  # until a gate knows how its field flickers
 FLICKER_GAIN: Final = 0.04  # of a scan: the usual is that of the last half minute
+OFTEN: Final = 5  # visits without a crossing for each with one: such a tag lives here …
+RESIDENT_READS: Final = 5  # … and this many reads around an anchor are asked for; fewer come by reflections
 MOST_CONFIDENCE: Final = 0.9  # of a crossing that only the crowd's instant tells
 
 
@@ -77,7 +79,9 @@ class Crowd:
     def verdict(self, track: Track, reads: Reads, anchor: Anchor) -> Verdict | None:
         """A crossing with the crowd, when that is likely enough; None also when it crossed then already."""
         inside = int(reads.inside.sum())
-        if len(reads) < FEWEST_READS or not 0 < inside < len(reads):
+        is_resident = track.stayed > OFTEN * (track.went + 1)
+        fewest = RESIDENT_READS if is_resident else FEWEST_READS
+        if len(reads) < fewest or not 0 < inside < len(reads):
             return None
         if track.crossed_us >= anchor.at_us - SAME_ANCHOR_US:
             return None
