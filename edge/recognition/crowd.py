@@ -8,6 +8,7 @@ the same place is an echo. How many tags change sides together by chance is lear
 from collections import deque
 from typing import Final
 
+from edge.readings import Direction
 from edge.recognition.anchor import (
     FEWEST_READS,
     MOST_READS_SCANNED,
@@ -27,6 +28,7 @@ from edge.recognition.tracks import Tracks
 from edge.recognition.verdict import Verdict
 
 MATURE_US: Final = 1_000_000  # after an anchor's last reads: no higher place can follow next to it
+NEXT_TO_US: Final = 2_000_000  # of an anchor: single tags cross so far from it
 FRESH_US: Final = 1_000_000  # what is found later is an echo of an anchor that was used
 LEARN_US: Final = 60_000_000  # until a gate knows how its field flickers
 FLICKER_GAIN: Final = 0.04  # of a scan: the usual is that of the last half minute
@@ -81,7 +83,7 @@ class Crowd:
         inside = int(reads.inside.sum())
         is_resident = track.stayed > OFTEN * (track.went + 1)
         fewest = RESIDENT_READS if is_resident else FEWEST_READS
-        if len(reads) < fewest or not 0 < inside < len(reads):
+        if len(reads) < fewest or not 0 < inside < len(reads) or not _changes_sides(reads, anchor):
             return None
         if track.crossed_us >= anchor.at_us - SAME_ANCHOR_US:
             return None
@@ -109,3 +111,11 @@ class Crowd:
             used.direction is anchor.direction and abs(used.at_us - anchor.at_us) < SAME_ANCHOR_US
             for used in self._used
         )
+
+
+def _changes_sides(reads: Reads, anchor: Anchor) -> bool:
+    """Whether it was heard by the side it came from before the instant, and by the other after it."""
+    came = ~reads.inside if anchor.direction is Direction.IN else reads.inside
+    times_us = reads.times_us
+    is_before, is_after = times_us < anchor.at_us + NEXT_TO_US, times_us > anchor.at_us - NEXT_TO_US
+    return bool((came & is_before).any() and (~came & is_after).any())

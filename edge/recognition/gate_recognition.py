@@ -73,7 +73,6 @@ class GateRecognition:
         self._waiting: list[Waiting] = []  # a heap: what is younger than the tolerance
         self._clock_us: int | None = None
         self._tick_us = FAR  # the next tick; FAR while no tag is seen from both sides
-        self._era = 0  # how often the clock was set back by more than a replay
         self._votes: deque[tuple[str, Vote]] = deque(maxlen=MOST_VOTES)
 
     @property
@@ -109,6 +108,8 @@ class GateRecognition:
         for sighting in sightings:
             waiting = self._intake.taken(sighting)
             if waiting is not None:
+                if self._clock_us is not None and self._clock_us - waiting[0] > self._gate.replay_us:
+                    passages += self._begin_anew()
                 self._note_time(waiting[0])
                 heappush(self._waiting, waiting)
                 self._take_due(passages)
@@ -142,6 +143,13 @@ class GateRecognition:
         ]
         return sorted(legs, key=lambda one: (one.since_us, one.epc))
 
+    def _begin_anew(self) -> list[Passage]:
+        """The clock is set back by more than a replay: what was seen until now is over."""
+        passages = self.flush()
+        self._tracks.begin_anew()
+        self._eyes.begin_anew()
+        return passages
+
     # ── what comes in ───────────────────────────────────────────────────────────────────────────────
 
     def _note_time(self, seen_at_us: int) -> None:
@@ -151,7 +159,6 @@ class GateRecognition:
             self._counters.out_of_order += 1
         else:
             self._counters.stepped_back += 1
-            self._era += self._clock_us - seen_at_us > self._gate.replay_us
             self._clock_us = seen_at_us
             if self._tick_us != FAR:
                 self._tick_us = min(self._tick_us, _next_tick(seen_at_us))
@@ -174,7 +181,7 @@ class GateRecognition:
             return
         track = self._tracks.find(epc)
         if track is not None:
-            if track.spans and track.is_decided(at_us, self._era):
+            if track.spans and track.is_decided(at_us):
                 self._counters.replayed += 1
                 return
             if track.is_open and at_us - track.visit_us >= self._gate.longest_visit_us:
@@ -213,11 +220,13 @@ class GateRecognition:
         else:
             visits = _split(track.visit_reads(), self._gate.hold_us)
             whole = sum(len(visit) for visit in visits)
-            for visit in visits:
+            for number, visit in enumerate(visits):
+                if number:
+                    track.told = ()
                 seen = len(visit) if not track.thinning else round(track.seen * len(visit) / whole)
                 course = self._course_of(track, visit, seen)
                 self._tell(track, course, self._hear_others(track, course, at_us), at_us, passages)
-        track.remember(track.visit_us, track.last_us + self._gate.hold_us, self._era, self._gate)
+        track.remember(track.visit_us, track.last_us + self._gate.hold_us, self._gate)
         self._tracks.close(track)
 
     def _settle_long(self, track: Track, at_us: int, passages: list[Passage]) -> None:
@@ -236,14 +245,14 @@ class GateRecognition:
             first_us, last_us = int(visit.times_us[0]), int(visit.times_us[-1])
             if not is_newest:
                 track.told = ()
-                track.remember(first_us, last_us + self._gate.hold_us, self._era, self._gate)
+                track.remember(first_us, last_us + self._gate.hold_us, self._gate)
             elif verdict.crosses:
-                track.remember(first_us, last_us, self._era, self._gate)
+                track.remember(first_us, last_us, self._gate)
                 self._tracks.suspend(track)
             else:
                 # The window may have cut a crossing in two: judge its later half again with what follows.
                 half_us = first_us + self._gate.longest_visit_us // 2
-                track.remember(first_us, half_us - 1, self._era, self._gate)
+                track.remember(first_us, half_us - 1, self._gate)
                 self._tracks.begin_at(track, half_us)
                 track.prune(half_us - self._gate.longest_visit_us)
 
@@ -388,7 +397,7 @@ class GateRecognition:
             if verdict.crosses:
                 self._tell(track, course, verdict, at_us, passages)
                 until_us = int(reads.times_us[-1])
-                track.remember(course.zero_us, until_us, self._era, self._gate)
+                track.remember(course.zero_us, until_us, self._gate)
                 if track.is_open and track.visit_us <= until_us:
                     self._tracks.begin_at(track, until_us + 1)
 
@@ -421,7 +430,7 @@ class GateRecognition:
                 verdict = replace(verdict, reason=f"{verdict.reason}; the photo-eye cleared")
                 self._tell(track, course, verdict, at_us, passages)
                 self._votes.append((track.epc, mine))
-                track.remember(track.visit_us, at_us, self._era, self._gate)
+                track.remember(track.visit_us, at_us, self._gate)
                 self._tracks.suspend(track)
 
 

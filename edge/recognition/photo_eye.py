@@ -50,10 +50,14 @@ class PhotoEyes:
         self._beams: deque[EyeEvidence] = deque(maxlen=MOST_BREAKS)  # beam by beam
         self._names = {gate.eye_door: "door", gate.eye_outside: "outside", gate.eye_inside: "inside"}
         self._ports_seen: set[int] = set()
+        self._newest_us: int | None = None  # change
         self.heard = False  # an eye that never said anything is not asked
 
     def change(self, port: int, *, is_broken: bool, at_us: int) -> Break | None:
-        """Note a change; the break that it ends, if any. A repeated state changes nothing."""
+        """Note a change; the break that it ends, if any. A repeated state and a replayed change are no news."""
+        if self._newest_us is not None and at_us < self._newest_us:
+            return None
+        self._newest_us = at_us
         if is_broken == (port in self._broken):
             return None
         self.heard = True
@@ -72,6 +76,13 @@ class PhotoEyes:
         ended = Break(self._since_us, at_us, self._direction(port))
         self._breaks.append(ended)
         return ended
+
+    def begin_anew(self) -> None:
+        """The clock was set back: what was broken is not known until it changes."""
+        self._broken.clear()
+        self._breaks.clear()
+        self._beams.clear()
+        self._newest_us = None
 
     def during(self, from_us: int, until_us: int) -> Break | None:
         """The newest break that overlaps the span; one that still lasts counts, without a direction."""

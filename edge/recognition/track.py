@@ -40,16 +40,16 @@ class Track:
     lingers_us  last read of a visit in which one side only saw it, or in which it rested
     decided_us  the end of its newest span
     crossed_us  its newest crossing: earlier reads are no evidence of the next
-    rest_us     since when it is here without a crossing
+    rest_us     since when it is here without a crossing; it is not here when it was away for linger_s, or for
+                the gap right after a crossing
     went, stayed  crossings told of it, and visits in which it did not cross
-    era         of the spans: a clock that is set back begins another
     vote        what it says to the tags around it, as of the last look; None while its signal did not move
     leg         a crossing seen but not told yet: what the visit would be if it ended now
     """
 
     __slots__ = (
-        "course", "course_seen", "crossed_us", "decided_us", "epc", "era", "has_deadline", "inside_us", "last_us",
-        "leg", "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
+        "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us", "last_us", "leg",
+        "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
         "told", "visit_us", "vote", "went",
     )  # fmt: skip
 
@@ -65,7 +65,7 @@ class Track:
         self.thinning = 0
         self.spans: tuple[tuple[int, int], ...] = ()
         self.told: tuple[Direction, ...] = ()
-        self.went = self.stayed = self.era = 0
+        self.went = self.stayed = 0
         self.course: tuple[Course, Verdict] | None = None
         self.course_seen = 0
         self.leg: tuple[Verdict, int] | None = None
@@ -82,8 +82,6 @@ class Track:
         """
         if seen_at_us == self.last_us and self.is_open and self.signals and self.signals[-1] == signal:
             return 0
-        if self.rest_us == NEVER:
-            self.rest_us = seen_at_us
         if self.visit_us == NEVER:
             self._open(seen_at_us, gate)
         elif seen_at_us < self.visit_us:
@@ -101,14 +99,12 @@ class Track:
         self.signals.append(signal)
         return self._thin(gate) if len(self.times_us) > gate.most_reads else 0
 
-    def is_decided(self, at_us: int, era: int) -> bool:
-        """Whether a read at that time belongs to a visit that was decided in that era."""
-        return era == self.era and any(first <= at_us <= until for first, until in self.spans)
+    def is_decided(self, at_us: int) -> bool:
+        """Whether a read at that time belongs to a visit that was decided."""
+        return any(first <= at_us <= until for first, until in self.spans)
 
-    def remember(self, first_us: int, until_us: int, era: int, gate: GateSettings) -> None:
+    def remember(self, first_us: int, until_us: int, gate: GateSettings) -> None:
         """The visit's span was decided; forget spans that no replay can bring again."""
-        if era != self.era:
-            self.era, self.spans = era, ()
         kept = [span for span in self.spans if until_us - span[1] <= gate.replay_us]
         if kept and kept[-1][0] <= first_us <= kept[-1][1] + 1:
             first_us, until_us = kept[-1][0], max(until_us, kept[-1][1])
@@ -149,11 +145,22 @@ class Track:
         self.course_seen = 0
 
     def close(self) -> None:
-        """The visit is over; its reads stay as what is known of the tag."""
+        """The visit is over; its reads, and what was told, stay as what is known of the tag until it is back."""
         self.pause()
-        self.told = ()
+
+    def begin_anew(self) -> None:
+        """The clock was set back: no time that is known of the tag means anything any more."""
+        self.close()
+        self.times_us, self.signals = array("q"), array("q")
+        self.last_us = self.outside_us = self.inside_us = self.crossed_us = self.lingers_us = self.rest_us = NEVER
+        self.spans = self.told = ()
 
     def _open(self, seen_at_us: int, gate: GateSettings) -> None:
+        away_us = seen_at_us - self.last_us
+        if away_us > gate.hold_us:
+            self.told = ()
+            if away_us > gate.linger_us or self.rest_us == self.crossed_us:
+                self.rest_us = seen_at_us
         self.visit_us = seen_at_us
         self.prune(seen_at_us - gate.longest_visit_us)
 

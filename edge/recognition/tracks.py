@@ -94,6 +94,13 @@ class Tracks:
         while abs(track.decided_us - self._by_epc[oldest := next(iter(self._remembered))].decided_us) > memory_us:
             self._forget(oldest)  # also one decided in a future that a clock set back
 
+    def begin_anew(self) -> None:
+        """The clock was set back and every visit is closed: what is known of tags without a time remains."""
+        self.between.clear()
+        for epc, track in self._by_epc.items():
+            track.begin_anew()
+            self._remembered.setdefault(epc)
+
     def open_in_order(self) -> list[Track]:
         """Those with an open visit, in the order of first sight; their deadlines are forgotten."""
         self._deadlines.clear()
