@@ -34,7 +34,7 @@ Bools = npt.NDArray[np.bool_]
 def pack(antenna_code: int, rssi_dbm: float, phase_rad: float | None, channel: int | None) -> int:
     """One read's signal as one integer; `antenna_code` comes from `antenna_codes`."""
     signal = antenna_code | round((rssi_dbm + _FLOOR_DBM) * 100) << 49
-    if phase_rad is None:
+    if phase_rad is None or not math.isfinite(phase_rad):
         return signal | NO_PHASE << 20
     turn = math.floor(phase_rad * (PHASE_STEPS / math.tau) + 0.5) % PHASE_STEPS
     return signal | turn << 20 | (channel or 0) & MOST_CHANNEL

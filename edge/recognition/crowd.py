@@ -64,13 +64,14 @@ class Crowd:
         self._used.extend(ready)
         return ready
 
-    def verdict_so_far(self, track: Track, course: Course) -> Verdict | None:
-        """What the crowd says of a visit that is over before the anchor is mature."""
+    def verdict_so_far(self, track: Track, course: Course) -> tuple[Verdict, Reads] | None:
+        """What the crowd says of a visit that is over before the anchor is mature, and of which reads."""
         for anchor in self._pending:
             if course.zero_us - US <= anchor.at_us <= int(course.reads.times_us[-1]) + US:
-                verdict = self.verdict(track, self.around(track, anchor), anchor)
+                reads = self.around(track, anchor)
+                verdict = self.verdict(track, reads, anchor)
                 if verdict is not None:
-                    return verdict
+                    return verdict, reads
         return None
 
     def around(self, track: Track, anchor: Anchor) -> Reads:

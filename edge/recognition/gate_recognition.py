@@ -225,7 +225,7 @@ class GateRecognition:
                     track.told = ()
                 seen = len(visit) if not track.thinning else round(track.seen * len(visit) / whole)
                 course = self._course_of(track, visit, seen)
-                self._tell(track, course, self._hear_others(track, course, at_us), at_us, passages)
+                self._tell(track, *self._hear_others(track, course, at_us), at_us, passages)
         track.remember(track.visit_us, track.last_us + self._gate.hold_us, self._gate)
         self._tracks.close(track)
 
@@ -240,8 +240,8 @@ class GateRecognition:
                 return
             seen = len(visit) if not track.thinning else round(track.seen * len(visit) / max(1, len(visit)))
             course = follow(visit, seen, self._gate)
-            verdict = self._hear_others(track, course, at_us)
-            self._tell(track, course, verdict, at_us, passages)
+            told_of, verdict = self._hear_others(track, course, at_us)
+            self._tell(track, told_of, verdict, at_us, passages)
             first_us, last_us = int(visit.times_us[0]), int(visit.times_us[-1])
             if not is_newest:
                 track.told = ()
@@ -273,8 +273,11 @@ class GateRecognition:
             and track.visit_us - track.lingers_us <= self._gate.linger_us
         )
 
-    def _hear_others(self, track: Track, course: Course, at_us: int) -> Verdict:
-        """The verdict on a visit that is over: its own course's, then the group's, anchors', eyes'."""
+    def _hear_others(self, track: Track, course: Course, at_us: int) -> tuple[Course, Verdict]:
+        """The verdict on a visit that is over: its own course's, then the group's, anchors', eyes'.
+
+        With the course that it is about: the visit's, or that of the reads around an anchor.
+        """
         gate = self._gate
         own = judge(course, gate)
         verdict = own
@@ -288,11 +291,13 @@ class GateRecognition:
                 verdict = after_rest(verdict, course, gate)
             self._votes.append((track.epc, mine))
         if not verdict.crosses and len(course.reads) < gate.dense_reads and track.epc in self._tracks.between:
-            verdict = self._crowd.verdict_so_far(track, course) or verdict
+            went = self._crowd.verdict_so_far(track, course)
+            if went is not None:
+                verdict, course = went[0], follow(went[1], len(went[1]), gate)
         if gate.eyes:
             verdict, is_contradicted = watch(self._eyes, verdict, course, gate)
             self._counters.eye_contradicted += is_contradicted
-        return verdict
+        return course, verdict
 
     def _rests(self, track: Track, at_us: int) -> bool:
         return at_us - track.rest_us >= self._gate.rest_s * US
