@@ -14,7 +14,7 @@ import psycopg
 from cloud.domain.crossing import Sighting, walk
 from cloud.domain.gate_evidence import GateEvidence, read_evidence
 from cloud.domain.movement import Crossing
-from cloud.flows.resolve_passages import Gate, load_gates
+from cloud.flows.passages.gates import Gate, load_gates
 from cloud.store import passages
 from cloud.store.feeds import MovementRow, PassageRow
 from cloud.store.passages import EntryOfMovement, GateSides

@@ -5,31 +5,29 @@ what cannot be read or booked goes to quarantine under its numbers, and what com
 to answer with `applied`. Nothing here talks to a broker.
 """
 
-import math
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+import numpy as np
 import psycopg
+from numpy.typing import NDArray
 
 from cloud.domain.batch import Batch, Company
-from cloud.domain.movement import NONE, QTY_MAX, Crossing, Outcome
+from cloud.domain.movement import NONE, Int64, Outcome
 from cloud.domain.observation import Observed
 from cloud.flows.book_movements import book
-from cloud.flows.resolve_passages import Gate, Resolved, load_gates, resolve
-from cloud.store.batches import close_batch, load_company, open_batch
+from cloud.flows.passages.gates import Gates, load_gates
+from cloud.flows.read_observations import read_observations
+from cloud.flows.resolve_passages import PlacesLeft, Resolved, resolve
+from cloud.store.batches import close_batch, group_sums, load_company, open_batch
 from cloud.store.observations import write_observations
 from cloud.store.sql import statement
 from protocols.wire.movement import Envelope, MovementObserved, MovementsDecoded, encode_movement
 
 Cursor = psycopg.Cursor
-
-_CROSSINGS = {"in": Crossing.IN, "out": Crossing.OUT, "turned_back": Crossing.TURNED_BACK,
-              "undecided": Crossing.UNDECIDED}  # fmt: skip
-_TIME_LIMIT_US = 2**55  # the year 3111; farther times are no times
-_MAX_EVIDENCE = 64 * 1024
 
 
 class LeaseLost(RuntimeError):
@@ -110,8 +108,9 @@ def record_batch(
         batch = open_batch(cursor, company, lanes[0], recorded_us, lease.worker)
         recorded = Recorded(batch.batch_no, batch.previous.hex())
         logs = _lock_logs(cursor, company_id, messages)
-        observed, raw, aside = _accept(cursor, company, messages, logs, recorded)
-        aside += _observe(cursor, batch, observed, raw, recorded)
+        gates = Gates.of(load_gates(cursor, company_id))
+        seen, raw, aside = _accept(cursor, company, messages, logs, gates, recorded)
+        aside += _observe(cursor, batch, seen, raw, gates, recorded)
         _set_aside(cursor, company_id, aside, recorded_us)
         recorded.counts["quarantined"] += sum(one.last - one.first + 1 for one in aside)
         _advance(cursor, company_id, logs)
@@ -125,11 +124,17 @@ def book_known(cursor: Cursor, batch: Batch, again: Iterable[str]) -> list[uuid.
 
     Raises CannotBookKnown, psycopg.Error.
     """
-    resolved = resolve(cursor, batch.company, (), again)
+    company_id = batch.company.company_id
+    gates = Gates.of(load_gates(cursor, company_id))
+    nothing, _ = read_observations(
+        [], np.empty(0, np.int64), np.empty((0, 16), np.uint8), np.empty(0, np.int64), gates.index
+    )
+    resolved = resolve(cursor, batch.company, nothing, gates, again)
     booked = book(cursor, batch, resolved.movements)
     if booked.rejected:
         raise CannotBookKnown(next(iter(booked.rejected.values())))
-    _put(cursor, batch.company.company_id, resolved, {})
+    _put_places(cursor, company_id, resolved.places, set())
+    _fill(cursor, company_id, resolved, {})
     return [uuid.UUID(bytes=row.tobytes()) for row in resolved.movements.movement_id]
 
 
@@ -144,13 +149,18 @@ def book_late(
 
     Raises CannotBookKnown when it still cannot be, psycopg.Error.
     """
-    gates = load_gates(cursor, batch.company.company_id)
-    try:
-        seen = _checked(movement, gateway_id, received_us, epoch, gates)
-    except ValueError as error:
-        raise CannotBookKnown(str(error)) from error
+    gates = Gates.of(load_gates(cursor, batch.company.company_id))
+    seen, wrong = read_observations(
+        [movement],
+        np.array([gateway_id], np.int64),
+        np.frombuffer(epoch.bytes, np.uint8).reshape(1, 16),
+        np.array([received_us], np.int64),
+        gates.index,
+    )
+    if wrong:
+        raise CannotBookKnown(wrong[0])
     recorded = Recorded(batch.batch_no, "")
-    if aside := _observe(cursor, batch, [seen], [movement], recorded):
+    if aside := _observe(cursor, batch, seen, [movement], gates, recorded):
         raise CannotBookKnown(aside[0].reason)
     return recorded.counts
 
@@ -180,13 +190,12 @@ def _accept(
     company: Company,
     messages: Sequence[Received],
     logs: dict[tuple[int, str], _Log],
+    gates: Gates,
     recorded: Recorded,
-) -> tuple[list[Observed], list[MovementObserved], list[_Aside]]:
+) -> tuple[Observed, list[MovementObserved], list[_Aside]]:
     """Take from each message what its log has not applied yet; the rest is counted and answered."""
     losses = _losses(cursor, company.company_id)
-    gates = load_gates(cursor, company.company_id)
-    observed: list[Observed] = []
-    raw: list[MovementObserved] = []
+    taken: list[tuple[_Log, int, list[MovementObserved]]] = []
     aside: list[_Aside] = []
     for message in messages:
         log = logs[message.gateway_id, message.envelope.epoch]
@@ -203,21 +212,45 @@ def _accept(
             for seq, (payload, reason) in message.decoded.unreadable.items():
                 if seq > log.applied:
                     aside.append(_Aside(log.gateway_id, log.epoch, seq, seq, reason, payload))
-            for movement in message.decoded.movements:
-                if movement.seq <= log.applied:
-                    continue
-                try:
-                    observed.append(_checked(movement, log.gateway_id, message.received_us, log.epoch, gates))
-                except ValueError as error:
-                    aside.append(
-                        _Aside(log.gateway_id, log.epoch, movement.seq, movement.seq, str(error),
-                               encode_movement(movement))
-                    )  # fmt: skip
-                else:
-                    raw.append(movement)
+            movements = message.decoded.movements
+            if movements and movements[0].seq <= log.applied:
+                movements = [movement for movement in movements if movement.seq > log.applied]
+            taken.append((log, message.received_us, movements))
         log.applied = message.envelope.last
         log.touched = True
-    return observed, raw, aside
+    seen, raw, wrong = _read(taken, gates)
+    return seen, raw, aside + wrong
+
+
+def _read(
+    taken: list[tuple[_Log, int, list[MovementObserved]]], gates: Gates
+) -> tuple[Observed, list[MovementObserved], list[_Aside]]:
+    """Movements as columns, and beside them as they came; those that are none are to be set aside."""
+    counts = [len(movements) for _, _, movements in taken]
+    raw = [movement for _, _, movements in taken for movement in movements]
+    epochs = np.frombuffer(b"".join(log.epoch.bytes for log, _, _ in taken), np.uint8).reshape(-1, 16)
+    seen, wrong = read_observations(
+        raw,
+        np.repeat(np.array([log.gateway_id for log, _, _ in taken], np.int64), counts),
+        np.repeat(epochs, counts, axis=0),
+        np.repeat(np.array([received_us for _, received_us, _ in taken], np.int64), counts),
+        gates.index,
+    )
+    if not wrong:
+        return seen, raw, []
+    aside = [
+        _Aside(
+            int(seen.gateway[row]),
+            _uuid(seen.epoch[row]),
+            raw[row].seq,
+            raw[row].seq,
+            why,
+            encode_movement(raw[row]),
+        )
+        for row, why in wrong.items()
+    ]
+    kept = np.delete(np.arange(len(raw)), list(wrong))
+    return seen.take(kept), [raw[row] for row in kept.tolist()], aside
 
 
 def _losses(cursor: Cursor, company_id: int) -> dict[tuple[int, uuid.UUID], list[tuple[int, int]]]:
@@ -258,39 +291,6 @@ def _goes_on(
     return True
 
 
-def _checked(
-    movement: MovementObserved, gateway_id: int, received_us: int, epoch: uuid.UUID, gates: dict[str, Gate]
-) -> Observed:
-    """The movement as a value of ours. Raises ValueError with the reason for quarantine."""
-    if movement.kind != "passage":
-        raise ValueError(f"kind: expected passage, got {movement.kind!r}")
-    if movement.gate not in gates:
-        raise ValueError(f"gate: {movement.gate!r} is not registered")
-    if (crossing := _CROSSINGS.get(movement.direction)) is None:
-        raise ValueError(f"direction: expected one of {', '.join(_CROSSINGS)}, got {movement.direction!r}")
-    if not movement.epc or len(movement.epc) % 4 or set(movement.epc) - set("0123456789ABCDEF"):
-        raise ValueError(f"epc: expected words of four upper-case hex digits, got {movement.epc!r}")
-    if len(movement.epc) > 124:  # 496 bits, the longest EPC that PC bits can announce (Gen2 2.0, 6.3.2.1.2.2)
-        raise ValueError(f"epc: expected at most 124 hex digits, got {len(movement.epc)}")
-    if movement.qty_micro is not None and not 1 <= movement.qty_micro <= QTY_MAX:
-        raise ValueError(f"qty_micro: expected 1 … {QTY_MAX}, got {movement.qty_micro}")
-    if not math.isfinite(movement.confidence) or not 0 <= movement.confidence <= 1:
-        raise ValueError(f"confidence: expected 0 … 1, got {movement.confidence}")
-    if not 0 <= movement.occurred_at_us < _TIME_LIMIT_US:
-        raise ValueError(f"occurred_at_us: expected 0 … {_TIME_LIMIT_US}, got {movement.occurred_at_us}")
-    evidence = bytes(movement.evidence)
-    if len(evidence) > _MAX_EVIDENCE:
-        raise ValueError(f"evidence: expected at most {_MAX_EVIDENCE} bytes, got {len(evidence)}")
-    try:
-        movement_id = uuid.UUID(hex=movement.id)
-    except ValueError:
-        raise ValueError(f"id: expected 32 hex digits, got {movement.id!r}") from None
-    return Observed(
-        movement_id, gateway_id, epoch, movement.seq, movement.gate, movement.epc, crossing,
-        movement.confidence, movement.occurred_at_us, received_us, movement.qty_micro, evidence,
-    )  # fmt: skip
-
-
 def _advance(cursor: Cursor, company_id: int, logs: dict[tuple[int, str], _Log]) -> None:
     touched = [log for log in logs.values() if log.touched]
     if not touched:
@@ -324,79 +324,104 @@ def _set_aside(cursor: Cursor, company_id: int, aside: Sequence[_Aside], recorde
 
 
 def _observe(
-    cursor: Cursor, batch: Batch, observed: list[Observed], raw: list[MovementObserved], recorded: Recorded
+    cursor: Cursor, batch: Batch, seen: Observed, raw: list[MovementObserved], gates: Gates, recorded: Recorded
 ) -> list[_Aside]:
     """Resolve and book what was accepted; what cannot be booked comes back to be set aside."""
-    if not observed:
+    if not len(seen):
         return []
-    resolved = resolve(cursor, batch.company, observed)
+    resolved = resolve(cursor, batch.company, seen, gates)
     booked = book(cursor, batch, resolved.movements)
     rejected = {row: why for row, why in booked.rejected.items() if row != NONE}
     aside = [
-        _Aside(seen.gateway_id, seen.epoch, seen.seq, seen.seq, why, encode_movement(raw[row]))
+        _Aside(
+            int(seen.gateway[row]),
+            _uuid(seen.epoch[row]),
+            raw[row].seq,
+            raw[row].seq,
+            why,
+            encode_movement(raw[row]),
+        )
         for row, why in rejected.items()
-        for seen in (observed[row],)
     ]
     if NONE in booked.rejected:
         # A correction of a known movement: it has no number of its own to be set aside under.
         aside.append(_Aside(0, uuid.UUID(int=0), 0, 0, f"correction: {booked.rejected[NONE]}", b""))
-    kept = [row for row in range(len(observed)) if row not in rejected]
-    batch.observed += len(kept)
-    outcomes = [resolved.outcomes[row] for row in kept]
-    rows = [observed[row] for row in kept]
-    batch.chain("observations", write_observations(cursor, batch, rows, outcomes, resolved.gate_ids))
-    _put(cursor, batch.company.company_id, resolved, {row: observed[row].epc for row in rejected})
-    _open_observations(cursor, batch, observed, kept, resolved)
-    recorded.counts["observed"] += len(kept)
+    kept = np.delete(np.arange(len(seen)), list(rejected)) if rejected else np.arange(len(seen))
+    rows = seen.take(kept) if rejected else seen
+    outcome = resolved.outcome[kept]
+    batch.observed += len(rows)
+    batch.chain(
+        "observations",
+        write_observations(cursor, batch, rows, gates.gate_id[rows.gate], outcome, resolved.winner[kept]),
+    )
+    _put_places(cursor, batch.company.company_id, resolved.places, {seen.epcs[seen.tag[row]] for row in rejected})
+    _fill(cursor, batch.company.company_id, resolved, rejected)
+    _open_observations(cursor, batch, rows, outcome)
+    recorded.counts["observed"] += len(rows)
     recorded.counts["movements"] += len(booked.rows)
-    for row in kept:
-        recorded.counts[resolved.outcomes[row][0].name.lower()] += 1
+    for one, count in zip(*np.unique(outcome, return_counts=True), strict=True):
+        recorded.counts[Outcome(int(one)).name.lower()] += int(count)
     return aside
 
 
-def _put(cursor: Cursor, company_id: int, resolved: Resolved, rejected: dict[int, str]) -> None:
-    """Where the tags are now, and what of the expected has come; rejected: {row: EPC} left no trace."""
-    stuck = set(rejected.values())
-    places = [place for place in resolved.places if place.epc not in stuck]
-    if places:
-        cursor.execute(
-            statement("observed", "put_places"),
-            {
-                "company": company_id,
-                "epc": [place.epc for place in places],
-                "area": [place.area for place in places],
-                "location": [place.location for place in places],
-                "occurred_us": [place.occurred_us for place in places],
-                "movement": [place.movement_id for place in places],
-                "crossing_group": [place.group for place in places],
-                "confidence": [place.confidence for place in places],
-            },
-        )
-    filled: Counter[int] = Counter()
-    for one in resolved.filled:
-        if one.source_row not in rejected:
-            filled[one.expectation_id] += one.qty
-    if filled:
-        cursor.execute(
-            statement("observed", "fill_expectations"),
-            {"company": company_id, "ids": list(filled), "qty": list(filled.values())},
-        )
+def _put_places(cursor: Cursor, company_id: int, places: PlacesLeft, stuck: set[str]) -> None:
+    """Where the tags are now; stuck: tags of rejected sightings, which left no trace."""
+    at = np.arange(len(places.epcs))
+    if stuck:
+        at = at[[epc not in stuck for epc in places.epcs]]
+    if not len(at):
+        return
+    cursor.execute(
+        statement("observed", "put_places"),
+        {
+            "company": company_id,
+            "epc": [places.epcs[i] for i in at.tolist()] if stuck else places.epcs,
+            "area": places.area[at],
+            "location": places.location[at],
+            "occurred_us": places.occurred_us[at],
+            "movement": places.movement_id[at],
+            "crossing_group": places.group[at],
+            "confidence": places.confidence[at],
+        },
+    )
 
 
-def _open_observations(
-    cursor: Cursor, batch: Batch, observed: list[Observed], kept: list[int], resolved: Resolved
-) -> None:
-    waiting = [row for row in kept if resolved.outcomes[row][0] is Outcome.UNREGISTERED]
-    if waiting:
+def _fill(cursor: Cursor, company_id: int, resolved: Resolved, rejected: Mapping[int, str]) -> None:
+    """What of the expected has come, or gone."""
+    moves, expectation = resolved.movements, resolved.expectation
+    n = len(expectation)
+    fills = expectation != NONE
+    if rejected:
+        fills &= ~np.isin(moves.source_row[:n], list(rejected))
+    ids, back = np.unique(expectation[fills], return_inverse=True)
+    if len(ids):
+        qty = group_sums(back, moves.qty[:n][fills], len(ids))
+        cursor.execute(statement("observed", "fill_expectations"), {"company": company_id, "ids": ids, "qty": qty})
+
+
+def _open_observations(cursor: Cursor, batch: Batch, seen: Observed, outcome: Int64) -> None:
+    waiting = np.flatnonzero(outcome == Outcome.UNREGISTERED)
+    if len(waiting):
         cursor.execute(
             statement("observed", "open_observations"),
             {
                 "company": batch.company.company_id,
-                "epc": [observed[row].epc for row in waiting],
-                "movement": [observed[row].movement_id for row in waiting],
+                "epc": [seen.epcs[tag] for tag in seen.tag[waiting].tolist()],
+                "movement": seen.movement_id[waiting],
                 "recorded_at": datetime.fromtimestamp(batch.recorded_us / 1e6, UTC),
             },
         )
+
+
+def _aside_of(seen: Observed, row: int, movement: MovementObserved, why: str) -> _Aside:
+    """One movement that cannot be read or booked."""
+    return _Aside(
+        int(seen.gateway[row]), _uuid(seen.epoch[row]), movement.seq, movement.seq, why, encode_movement(movement)
+    )
+
+
+def _uuid(cells: NDArray[np.uint8]) -> uuid.UUID:
+    return uuid.UUID(bytes=cells.tobytes())
 
 
 __all__ = ["Lease", "LeaseLost", "Received", "Recorded", "book_known", "book_late", "record_batch"]

@@ -6,6 +6,10 @@ from pathlib import Path
 
 from psycopg.sql import SQL
 
+from cloud.store import arrays
+
+arrays.register()  # whoever asks for a statement may hand it columns
+
 QUERIES = Path(__file__).parent / "queries"
 _HEAD = re.compile(r"^-- ([a-z][a-z0-9_]*) --$", re.MULTILINE)
 
