@@ -2,7 +2,7 @@
 
 The format (PostgreSQL 18 documentation, COPY, "Binary Format"): a header, then for each row a 16-bit field
 count and for each field a 32-bit length and its bytes, all big-endian; -1 is the length of null. The bytes
-are laid out by numpy for all rows at once. A row's digest is the SHA-256 of these bytes: what is hashed is
+are laid out for all rows at once, a column at a time. A row's digest is the SHA-256 of these bytes: what is hashed is
 what is stored, and `verify` makes it again from the rows it reads.
 """
 
@@ -15,6 +15,8 @@ import numpy as np
 import psycopg
 from numpy.typing import NDArray
 from psycopg import sql
+
+from cloud.store import copy_kernels
 
 _HEADER = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _TRAILER = b"\xff\xff"
@@ -93,58 +95,18 @@ def encode(columns: Sequence[Column], n: int) -> tuple[Bytes, NDArray[np.int64]]
     lengths = [column.lengths(n) for column in columns]
     starts = np.zeros(n + 1, np.int64)
     np.cumsum(2 + sum(lengths) + 4 * len(columns), out=starts[1:])
-    buffer = np.zeros(starts[-1], np.uint8)
-    if n and all((length == length[0]).all() for length in lengths):
-        _fill_alike(buffer.reshape(n, -1), columns, [int(length[0]) for length in lengths])
-        return buffer, starts
-    at = starts[:-1].copy()
-    _place(buffer, at, np.full(n, len(columns), ">i2").view(np.uint8).reshape(n, 2))
-    at += 2
+    buffer = np.empty(starts[-1], np.uint8)
+    copy_kernels.put_count(buffer, starts, len(columns))
+    at = starts[:-1] + 2
     for column, length in zip(columns, lengths, strict=True):
-        _place(buffer, at, _announced(column, length))
-        at += 4
         if column.fixed is None:
-            _place_texts(buffer, at, length, b"".join(column.texts or ()))
+            data = np.frombuffer(b"".join(column.texts or ()), np.uint8)
+            copy_kernels.put_texts(buffer, at, length, data)
         elif column.null is None:
-            _place(buffer, at, column.fixed)
+            copy_kernels.put_fixed(buffer, at, column.fixed)
         else:
-            present = ~column.null
-            _place(buffer, at[present], column.fixed[present])
-        at += length
+            copy_kernels.put_nullable(buffer, at, column.fixed, column.null)
     return buffer, starts
-
-
-def _announced(column: Column, length: NDArray[np.int64]) -> Bytes:
-    """The length words of a column, uint8[n, 4]; null is -1."""
-    words = length if column.null is None else np.where(column.null, -1, length)
-    return words.astype(">i4").view(np.uint8).reshape(len(words), 4)
-
-
-def _fill_alike(matrix: Bytes, columns: Sequence[Column], widths: list[int]) -> None:
-    """Rows of one length are a matrix, and each column a slice of it: the usual case, and several times faster."""
-    n = len(matrix)
-    matrix[:, :2] = np.array([len(columns)], ">i2").view(np.uint8)
-    at = 2
-    for column, width in zip(columns, widths, strict=True):
-        matrix[:, at : at + 4] = _announced(column, np.full(n, width))
-        at += 4
-        if width:
-            cells = column.fixed
-            if cells is None:
-                cells = np.frombuffer(b"".join(column.texts or ()), np.uint8).reshape(n, width)
-            matrix[:, at : at + width] = cells
-        at += width
-
-
-def _place(buffer: Bytes, at: NDArray[np.int64], cells: Bytes) -> None:
-    for i in range(cells.shape[1]):  # at most 32 strided stores, cheaper than one index array of n × w
-        buffer[at + i] = cells[:, i]
-
-
-def _place_texts(buffer: Bytes, at: NDArray[np.int64], length: NDArray[np.int64], data: bytes) -> None:
-    ends = np.cumsum(length)
-    where = np.repeat(at - (ends - length), length) + np.arange(len(data))
-    buffer[where] = np.frombuffer(data, np.uint8)
 
 
 # The digest is the last field of its row: four bytes of length, then SHA-256.
@@ -152,53 +114,90 @@ DIGEST_BYTES = 32
 _DIGEST_FIELD = 4 + DIGEST_BYTES
 
 
-def hashes(columns: Sequence[Column], buffer: Bytes, starts: NDArray[np.int64]) -> list["hashlib._Hash"]:
-    """SHA-256 begun over each row as it would be without its last field, the digest; for the caller to go on."""
-    view = buffer.data
-    count = np.array([len(columns) - 1], ">i2").tobytes()
-    found = []
-    for a, b in itertools.pairwise(starts.tolist()):
-        digest = hashlib.sha256(count)
-        digest.update(view[a + 2 : b - _DIGEST_FIELD])
-        found.append(digest)
-    return found
-
-
 def with_digest(columns: Sequence[Column], n: int) -> list[Column]:
     """The columns and room for a digest behind them."""
     return [*columns, raw("digest", np.zeros((n, DIGEST_BYTES), np.uint8))]
 
 
-def put_digests(buffer: Bytes, starts: NDArray[np.int64], found: list["hashlib._Hash"]) -> Bytes:
-    """Write each row's digest into its last field; the digests, uint8[n, 32]."""
-    digest = np.frombuffer(b"".join(one.digest() for one in found), np.uint8).reshape(len(found), DIGEST_BYTES)
-    _place(buffer, starts[1:] - DIGEST_BYTES, digest)
-    return digest
+def put_digests(
+    columns: Sequence[Column],
+    buffer: Bytes,
+    starts: NDArray[np.int64],
+    body: Bytes | None = None,
+    bounds: NDArray[np.int64] | None = None,
+) -> Bytes:
+    """Write each row's digest into its last field; the digests, uint8[n, 32].
+
+    A digest is the SHA-256 of the row as it would be without its last field; it goes on over the rows that belong to
+    it, body[bounds[i]:bounds[i + 1]].
+    """
+    view, sha256 = buffer.data, hashlib.sha256
+    copy_kernels.put_count(buffer, starts, len(columns) - 1)  # as it would be: one field less
+    rows = itertools.pairwise(starts.tolist())
+    if body is None or bounds is None:
+        found = b"".join([sha256(view[a : b - _DIGEST_FIELD]).digest() for a, b in rows])
+    else:
+        behind, parts = body.data, []
+        for (a, b), (c, d) in zip(rows, itertools.pairwise(bounds.tolist()), strict=True):
+            digest = sha256(view[a : b - _DIGEST_FIELD])
+            if c != d:
+                digest.update(behind[c:d])
+            parts.append(digest.digest())
+        found = b"".join(parts)
+    copy_kernels.put_count(buffer, starts, len(columns))
+    digests = np.frombuffer(found, np.uint8).reshape(-1, DIGEST_BYTES)
+    copy_kernels.put_fixed(buffer, starts[1:] - _DIGEST_FIELD, digests)
+    return digests
 
 
 def write(cursor: psycopg.Cursor, table: str, columns: Sequence[Column], n: int) -> None:
     """COPY the rows into `table`. Raises psycopg.Error."""
     if n:
-        write_encoded(cursor, table, columns, encode(columns, n)[0])
+        _write_encoded(cursor, table, columns, encode(columns, n)[0])
 
 
-def write_encoded(cursor: psycopg.Cursor, table: str, columns: Sequence[Column], buffer: Bytes) -> None:
-    """COPY rows that `encode` has laid out. Raises psycopg.Error."""
+def _write_encoded(cursor: psycopg.Cursor, table: str, columns: Sequence[Column], buffer: Bytes) -> None:
     statement = sql.SQL("COPY {} ({}) FROM STDIN (FORMAT BINARY)").format(
         sql.Identifier(table), sql.SQL(", ").join(sql.Identifier(column.name) for column in columns)
     )
     with cursor.copy(statement) as copy:
         copy.write(_HEADER)
-        copy.write(buffer.tobytes())
+        copy.write(buffer.data)
         copy.write(_TRAILER)
 
 
 def write_hashed(cursor: psycopg.Cursor, table: str, columns: Sequence[Column], n: int) -> Bytes:
-    """COPY the rows with a `digest` column over all others; the digests, uint8[n, 32]."""
+    """COPY the rows with a `digest` column over all others; the digests, uint8[n, 32]. Raises psycopg.Error."""
     if n == 0:
         return np.empty((0, DIGEST_BYTES), np.uint8)
     columns = with_digest(columns, n)
     buffer, starts = encode(columns, n)
-    digest = put_digests(buffer, starts, hashes(columns, buffer, starts))
-    write_encoded(cursor, table, columns, buffer)
-    return digest
+    digests = put_digests(columns, buffer, starts)
+    _write_encoded(cursor, table, columns, buffer)
+    return digests
+
+
+@dataclass(frozen=True, slots=True)
+class Parts:
+    """k rows of another table that belong to the rows of a head, in their order. head: int64[k], row of each's head."""
+
+    table: str
+    columns: Sequence[Column]
+    head: NDArray[np.int64]
+
+
+def write_hashed_with(
+    cursor: psycopg.Cursor, table: str, columns: Sequence[Column], n: int, parts: Parts
+) -> Bytes:
+    """COPY n rows and their parts; the digests, uint8[n, 32]: one covers a row and its parts. Raises psycopg.Error."""
+    if n == 0:
+        return np.empty((0, DIGEST_BYTES), np.uint8)
+    columns = with_digest(columns, n)
+    heads, starts = encode(columns, n)
+    body, part_starts = encode(parts.columns, len(parts.head))
+    bounds = part_starts[np.searchsorted(parts.head, np.arange(n + 1))]
+    digests = put_digests(columns, heads, starts, body, bounds)
+    _write_encoded(cursor, table, columns, heads)
+    if len(parts.head):
+        _write_encoded(cursor, parts.table, parts.columns, body)
+    return digests

@@ -1,7 +1,5 @@
 """What a costed batch leaves: cost entries, consumption links, allowances, layers, pools, value events."""
 
-import itertools
-
 import numpy as np
 import psycopg
 from numpy.typing import NDArray
@@ -91,20 +89,9 @@ def append_linked(
 
     entry  int64[k], the row of each link's entry
     """
-    if n == 0:
-        return
-    entries = copy.with_digest(entries, n)
-    heads, head_starts = copy.encode(entries, n)
-    body, link_starts = copy.encode(links, len(entry))
-    hashes = copy.hashes(entries, heads, head_starts)
-    bounds = link_starts[np.searchsorted(entry, np.arange(n + 1))].tolist()
-    for digest, (a, b) in zip(hashes, itertools.pairwise(bounds), strict=True):
-        if a != b:
-            digest.update(body.data[a:b])
-    batch.chain("cost_entries", copy.put_digests(heads, head_starts, hashes))
-    copy.write_encoded(cursor, "cost_entries", entries, heads)
-    if len(entry):
-        copy.write_encoded(cursor, "consumption_links", links, body)
+    if n:
+        parts = copy.Parts("consumption_links", links, entry)
+        batch.chain("cost_entries", copy.write_hashed_with(cursor, "cost_entries", entries, n, parts))
 
 
 def write_allowances(cursor: Cursor, batch: Batch, records: Records, costed: Costed, day: Int64) -> None:

@@ -1,6 +1,5 @@
 """Journal entries, their lines and the documents behind them: appended together, hashed together."""
 
-import itertools
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -60,23 +59,21 @@ def write_entries(
     if n == 0:
         return
     corrects, period = headers.corrects[present], headers.period[present]
-    entry_columns = copy.with_digest(
-        [
-            copy.constant("company_id", batch.company.company_id, 4, n),
-            copy.raw("source_id", headers.source[present]),
-            copy.integers("step", headers.step[present], 2),
-            copy.integers("origin", headers.origin[present], 2),
-            copy.integers("kind", headers.kind[present], 2),
-            copy.dates("posting_date", headers.day[present]),
-            copy.integers("period_id", period, 4),
-            copy.integers("tags", headers.tags[present], 2),
-            copy.raw("corrects", corrects, np.logical_not(corrects.any(axis=1))),
-            copy.texts("document", [headers.document[i].encode() for i in present]),
-            copy.times("recorded_at", np.full(n, batch.recorded_us)),
-            *place_in_batch(batch, n),
-        ],
-        n,
-    )
+    documents = [text.encode() for text in headers.document]
+    entry_columns = [
+        copy.constant("company_id", batch.company.company_id, 4, n),
+        copy.raw("source_id", headers.source[present]),
+        copy.integers("step", headers.step[present], 2),
+        copy.integers("origin", headers.origin[present], 2),
+        copy.integers("kind", headers.kind[present], 2),
+        copy.dates("posting_date", headers.day[present]),
+        copy.integers("period_id", period, 4),
+        copy.integers("tags", headers.tags[present], 2),
+        copy.raw("corrects", corrects, np.logical_not(corrects.any(axis=1))),
+        copy.texts("document", [documents[i] for i in present.tolist()]),
+        copy.times("recorded_at", np.full(n, batch.recorded_us)),
+        *place_in_batch(batch, n),
+    ]
     first = np.searchsorted(entry, entry, side="left")
     items = np.zeros((k, 16), np.uint8) if open_item is None else open_item
     line_columns = [
@@ -92,16 +89,9 @@ def write_entries(
         copy.integers("currency_amount", lines.currency_amount, 8),
         copy.raw("open_item", items, np.logical_not(items.any(axis=1))),
     ]
-    heads, head_starts = copy.encode(entry_columns, n)
-    body, line_starts = copy.encode(line_columns, k)
-    hashes = copy.hashes(entry_columns, heads, head_starts)
     # An entry and its lines are one thing: the digest goes on over the rows of the lines, which follow in order.
-    bounds = line_starts[np.searchsorted(entry, np.arange(n + 1))].tolist()
-    for digest, (a, b) in zip(hashes, itertools.pairwise(bounds), strict=True):
-        digest.update(body.data[a:b])
-    batch.chain("journal_entries", copy.put_digests(heads, head_starts, hashes))
-    copy.write_encoded(cursor, "journal_entries", entry_columns, heads)
-    copy.write_encoded(cursor, "journal_lines", line_columns, body)
+    parts = copy.Parts("journal_lines", line_columns, entry)
+    batch.chain("journal_entries", copy.write_hashed_with(cursor, "journal_entries", entry_columns, n, parts))
     batch.turnovers.append(
         Turnover(lines.account, period[entry], lines.amount, lines.currency, lines.currency_amount)
     )

@@ -1,7 +1,6 @@
 """The migration to the ledger on books that are there: old chains hold, small tables are chained as they stand."""
 
 import hashlib
-import itertools
 from collections.abc import Iterator
 from typing import Any
 from uuid import UUID
@@ -139,30 +138,21 @@ def write_old_entry(cursor: psycopg.Cursor, batch: Batch, owner: copy.Column, kn
     accounts = [
         row[0] for row in cursor.execute("SELECT account_id FROM accounts ORDER BY role LIMIT 2").fetchall()
     ]
-    entries = copy.with_digest(
-        [
-            owner, known("source_id", 11), copy.constant("step", 0, 2, 1), copy.constant("origin", 1, 2, 1),
-            copy.constant("kind", 1, 2, 1), copy.dates("posting_date", one * DAY),
-            copy.constant("period_id", 202410, 4, 1), copy.constant("tags", 0, 2, 1), known("corrects", 0),
-            copy.texts("document", [b"PO"]), copy.times("recorded_at", one * batch.recorded_us),
-            *place_in_batch(batch, 1),
-        ],
-        1,
-    )  # fmt: skip
+    entries = [
+        owner, known("source_id", 11), copy.constant("step", 0, 2, 1), copy.constant("origin", 1, 2, 1),
+        copy.constant("kind", 1, 2, 1), copy.dates("posting_date", one * DAY),
+        copy.constant("period_id", 202410, 4, 1), copy.constant("tags", 0, 2, 1), known("corrects", 0),
+        copy.texts("document", [b"PO"]), copy.times("recorded_at", one * batch.recorded_us),
+        *place_in_batch(batch, 1),
+    ]  # fmt: skip
     lines = [
         copy.constant("company_id", batch.company.company_id, 4, 2), known("source_id", 11, 11),
         copy.constant("step", 0, 2, 2), copy.integers("line_no", np.arange(1, 3), 2),
         copy.integers("account_id", np.array(accounts), 4), copy.constant("dimension_id", 0, 4, 2),
         copy.integers("amount", np.array([5, -5]), 8), copy.integers("cost_step", two, 2, np.ones(2, np.bool_)),
     ]  # fmt: skip
-    heads, starts = copy.encode(entries, 1)
-    body, bounds = copy.encode(lines, 2)
-    found = copy.hashes(entries, heads, starts)
-    for a, b in itertools.pairwise(bounds.tolist()):
-        found[0].update(body.data[a:b])
-    batch.chain("journal_entries", copy.put_digests(heads, starts, found))
-    copy.write_encoded(cursor, "journal_entries", entries, heads)
-    copy.write_encoded(cursor, "journal_lines", lines, body)
+    parts = copy.Parts("journal_lines", lines, np.zeros(2, np.int64))
+    batch.chain("journal_entries", copy.write_hashed_with(cursor, "journal_entries", entries, 1, parts))
 
 
 def test_a_batch_of_before_keeps_its_chain(connection: psycopg.Connection) -> None:
