@@ -22,6 +22,7 @@ from cloud.flows.book_movements import book
 from cloud.flows.passages.gates import Gates, load_gates
 from cloud.flows.read_observations import read_observations
 from cloud.flows.resolve_passages import PlacesLeft, Resolved, resolve
+from cloud.store.arrays import Texts
 from cloud.store.batches import close_batch, group_sums, load_company, open_batch
 from cloud.store.observations import write_observations
 from cloud.store.sql import statement
@@ -375,7 +376,7 @@ def _put_places(cursor: Cursor, company_id: int, places: PlacesLeft, stuck: set[
         statement("observed", "put_places"),
         {
             "company": company_id,
-            "epc": [places.epcs[i] for i in at.tolist()] if stuck else places.epcs,
+            "epc": Texts([places.epcs[i] for i in at.tolist()]),
             "area": places.area[at],
             "location": places.location[at],
             "occurred_us": places.occurred_us[at],
@@ -406,7 +407,7 @@ def _open_observations(cursor: Cursor, batch: Batch, seen: Observed, outcome: In
             statement("observed", "open_observations"),
             {
                 "company": batch.company.company_id,
-                "epc": [seen.epcs[tag] for tag in seen.tag[waiting].tolist()],
+                "epc": Texts([seen.epcs[tag] for tag in seen.tag[waiting].tolist()]),
                 "movement": seen.movement_id[waiting],
                 "recorded_at": datetime.fromtimestamp(batch.recorded_us / 1e6, UTC),
             },

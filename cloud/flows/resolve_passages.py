@@ -25,6 +25,7 @@ from cloud.domain.observation import Observed
 from cloud.flows.passages.gates import Gates
 from cloud.flows.passages.moves import Beyond, Mover
 from cloud.flows.passages.sightings import NOWHERE, Sightings, Tags, walk_all
+from cloud.store.arrays import Texts
 from cloud.store.master import put_lots
 from cloud.store.sql import statement
 from protocols.epc.tag_memory import gtin_of
@@ -101,8 +102,8 @@ def _contents(cursor: Cursor, company: Company, epcs: list[str]) -> dict[str, tu
     """(item, quantity, lot or 0) that each tag stands for: by the registry, else by the GTIN that it carries."""
     where = {"company": company.company_id}
     # Taken before anything is read: a tag that is new has no row that could be locked.
-    cursor.execute(statement("observed", "lock_epcs"), where | {"epcs": epcs})
-    rows = cursor.execute(statement("observed", "tags"), where | {"epcs": epcs}).fetchall()
+    cursor.execute(statement("observed", "lock_epcs"), where | {"epcs": Texts(epcs)})
+    rows = cursor.execute(statement("observed", "tags"), where | {"epcs": Texts(epcs)}).fetchall()
     found = {row[0]: row[1:] for row in rows}
     if len(found) == len(epcs):
         return found
@@ -143,7 +144,7 @@ def _tags(
     """The tags with an item, where each is, and from when on what is known of it matters."""
     n = len(epcs)
     table = np.array([contents[epc] for epc in epcs], np.int64).reshape(n, 3)
-    where = {"company": company.company_id, "epcs": epcs}
+    where = {"company": company.company_id, "epcs": Texts(epcs)}
     area, location, placed_us = (np.full(n, NOWHERE, np.int64) for _ in range(3))
     rows = cursor.execute(statement("observed", "lock_places"), where).fetchall()
     if rows:
@@ -182,7 +183,7 @@ def _add_history(
     if not len(looked_at):
         return
     epcs = [tags.epcs[tag] for tag in looked_at.tolist()]
-    where = {"company": company.company_id, "epcs": epcs, "since_us": tags.since_us[looked_at]}
+    where = {"company": company.company_id, "epcs": Texts(epcs), "since_us": tags.since_us[looked_at]}
     tags.area[looked_at] = tags.location[looked_at] = NOWHERE
     for epc, gate, direction, to_id in cursor.execute(statement("observed", "place_before"), where):
         tag = tag_of[epc]

@@ -2,6 +2,7 @@
 
 A lease lasts LEASE_S and is renewed every RENEW_S. A worker that dies is followed by another within
 LEASE_S; one that only slept finds out in its next transaction, which checks its token under a row lock.
+Workers share the lanes evenly: one that comes is given its share at the others' next renewal.
 """
 
 import secrets
@@ -32,12 +33,19 @@ class Leases:
         return Lease(self.worker, self.token)
 
     def renew(self, connection: psycopg.Connection) -> set[Lane]:
-        """Renew what is held, take what is free; the lanes that are new. Raises psycopg.Error."""
+        """Renew what is held, give back what others are entitled to, take what is free; the lanes that are new.
+
+        Raises psycopg.Error.
+        """
+        who = {"worker": self.worker, "token": self.token, "seconds": LEASE_S}
         with connection.transaction():
+            connection.execute(statement("ingest", "announce"), who)
+            workers, rank = connection.execute(statement("ingest", "share"), who).fetchone() or (1, 0)
+            share = {"workers": workers, "rank": rank}
+            connection.execute(statement("ingest", "give_lanes"), who | share)
             companies = [row[0] for row in connection.execute(statement("ingest", "companies"))]
             rows = connection.execute(
-                statement("ingest", "take_lanes"),
-                {"worker": self.worker, "token": self.token, "seconds": LEASE_S, "companies": companies},
+                statement("ingest", "take_lanes"), who | share | {"companies": companies}
             ).fetchall()
         now_held = {(row[0], row[1]) for row in rows}
         new = now_held - self.held
@@ -46,5 +54,8 @@ class Leases:
 
     def give_back(self, connection: psycopg.Connection) -> None:
         """Hand the lanes to whoever comes next. Raises psycopg.Error."""
-        connection.execute(statement("ingest", "give_lanes"), {"worker": self.worker, "token": self.token})
+        who = {"worker": self.worker, "token": self.token}
+        with connection.transaction():
+            connection.execute(statement("ingest", "withdraw"), who)
+            connection.execute(statement("ingest", "give_lanes"), who | {"workers": 1, "rank": -1})
         self.held = set()

@@ -6,6 +6,9 @@ all big-endian.
 """
 
 import struct
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
 from typing import Any, Final
 
 import numpy as np
@@ -25,7 +28,7 @@ _ID_BYTES: Final = 16
 
 
 class ArrayDumper(Dumper):
-    """int64[n], bool[n], float64[n] and UUIDs as uint8[n, 16]."""
+    """Integers [n] (sent as bigint), bool[n], float64[n], and UUIDs as uint8[n, 16]."""
 
     format = pq.Format.BINARY
 
@@ -34,10 +37,10 @@ class ArrayDumper(Dumper):
         self.oid, self._element, self._stored = _TYPES[kind]
 
     def get_key(self, obj: NDArray, format: PyFormat) -> Any:  # noqa: A002, ARG002  psycopg's name
-        return (self.cls, obj.dtype.name, obj.ndim)
+        return (self.cls, *_kind(obj))
 
     def upgrade(self, obj: NDArray, format: PyFormat) -> Dumper:  # noqa: A002, ARG002
-        kind = (obj.dtype.name, obj.ndim)
+        kind = _kind(obj)
         if kind not in _TYPES or (obj.ndim == 2 and obj.shape[1] != _ID_BYTES):
             expected = ", ".join(f"{name}[{dimensions}]" for name, dimensions in _TYPES)
             raise psycopg.ProgrammingError(f"expected an array of {expected}, got {obj.dtype.name}{obj.shape}")
@@ -55,6 +58,36 @@ class ArrayDumper(Dumper):
         return struct.pack(">iiiii", 1, 0, self._element, n, 1) + rows.tobytes()
 
 
+def _kind(array: NDArray) -> tuple[str, int]:
+    """Which of our types an array is: integers of every width but bytes are sent as bigint."""
+    is_integer = array.dtype.kind == "i" and array.ndim == 1
+    return ("int64" if is_integer else array.dtype.name, array.ndim)
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """Texts as one parameter, text[n]: those of psycopg's own list would each be looked through for quotes."""
+
+    texts: Sequence[str]
+
+
+class TextsDumper(Dumper):
+    """text[n]."""
+
+    format = pq.Format.BINARY
+    oid = 1009
+
+    def dump(self, obj: Texts) -> Buffer:
+        codes = [text.encode() for text in obj.texts]
+        n = len(codes)
+        if n == 0:
+            return struct.pack(">iii", 0, 0, 25)
+        lengths = np.fromiter(map(len, codes), ">i4", n).tobytes()
+        rows = chain.from_iterable((lengths[4 * i : 4 * i + 4], code) for i, code in enumerate(codes))
+        return struct.pack(">iiiii", 1, 0, 25, n, 1) + b"".join(rows)
+
+
 def register() -> None:
-    """Let every connection take numpy arrays as parameters."""
+    """Let every connection take numpy arrays and Texts as parameters."""
     psycopg.adapters.register_dumper(np.ndarray, ArrayDumper)
+    psycopg.adapters.register_dumper(Texts, TextsDumper)

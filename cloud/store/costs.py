@@ -144,18 +144,18 @@ def write_layers(cursor: Cursor, batch: Batch, costed: Costed, state: PoolState,
     if len(gone):
         cursor.execute(
             statement("books", "delete_layers"),
-            {"company": company, "pool": pool[layers.pool[gone]].tolist(), "layer": layers.no[gone].tolist()},
+            {"company": company, "pool": pool[layers.pool[gone]], "layer": layers.no[gone]},
         )
     if len(kept):
         cursor.execute(
             statement("books", "update_layers"),
             {
                 "company": company,
-                "pool": pool[layers.pool[kept]].tolist(),
-                "layer": layers.no[kept].tolist(),
-                "qty": layers.qty[kept].tolist(),
-                "value": layers.value[kept].tolist(),
-                "uncosted": layers.uncosted[kept].tolist(),
+                "pool": pool[layers.pool[kept]],
+                "layer": layers.no[kept],
+                "qty": layers.qty[kept],
+                "value": layers.value[kept],
+                "uncosted": layers.uncosted[kept],
             },
         )
     new = np.arange(stored, costed.layer_count)
@@ -209,28 +209,28 @@ def write_pools(
     """The pools as they are now, with their newest moment and the place from which re-costing has to look again."""
     pools, company = costed.pools, batch.company.company_id
 
-    def rounded(values: Int64) -> list[int]:
-        return [int(to_minor(value, unit)) for value, unit in zip(values, pools.unit, strict=True)]
+    def rounded(values: Int64) -> Int64:
+        return np.array([to_minor(value, unit) for value, unit in zip(values, pools.unit, strict=True)], np.int64)
 
     cursor.execute(
         statement("books", "update_pools"),
         {
             "company": company,
-            "pool": pools.pool_id.tolist(),
-            "method": pools.method.tolist(),
-            "qty": pools.qty.tolist(),
-            "value": pools.value.tolist(),
+            "pool": pools.pool_id,
+            "method": pools.method,
+            "qty": pools.qty,
+            "value": pools.value,
             "posted": rounded(pools.value),
-            "last_value": pools.last_value.tolist(),
-            "last_qty": pools.last_qty.tolist(),
-            "next_layer": pools.next_no.tolist(),
-            "standard": pools.standard.tolist(),
-            "settled_value": pools.settled_value.tolist(),
-            "settled_qty": pools.settled_qty.tolist(),
-            "allowance": pools.allowance.tolist(),
+            "last_value": pools.last_value,
+            "last_qty": pools.last_qty,
+            "next_layer": pools.next_no,
+            "standard": pools.standard,
+            "settled_value": pools.settled_value,
+            "settled_qty": pools.settled_qty,
+            "allowance": pools.allowance,
             "allowance_posted": rounded(pools.allowance),
-            "newest_us": newest_us.tolist(),
-            "late_from_us": late_from_us.tolist(),
+            "newest_us": newest_us,
+            "late_from_us": late_from_us,
         },
     )
     costs = costed.last_costs
@@ -241,8 +241,8 @@ def write_pools(
             statement("books", "upsert_item_costs"),
             {
                 "company": company,
-                "item": costs.item_id[changed].tolist(),
-                "value": costs.value[changed].tolist(),
-                "qty": costs.qty[changed].tolist(),
+                "item": costs.item_id[changed],
+                "value": costs.value[changed],
+                "qty": costs.qty[changed],
             },
         )

@@ -54,7 +54,7 @@ def add_balances(cursor: Cursor, company: Company, moves: MovementColumns) -> No
     )]  # fmt: skip
     change = np.concatenate([-moves.qty, moves.qty])
     first, back = distinct_rows(key)
-    item, location, lot = (column[first].tolist() for column in key)
+    item, location, lot = (column[first] for column in key)
     if len(first):
         cursor.execute(
             statement("books", "add_balances"),

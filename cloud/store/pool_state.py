@@ -167,9 +167,9 @@ class PoolState:
             statement("books", "layers"),
             {
                 "company": company.company_id,
-                "pool": self.pools.pool_id.tolist(),
-                "demand": demand.tolist(),
-                "is_lifo": (self.pools.method == Method.LIFO).tolist(),
+                "pool": self.pools.pool_id,
+                "demand": demand,
+                "is_lifo": self.pools.method == Method.LIFO,
                 "named": [one.hex() for one in wanted],
             },
         ).fetchall()

@@ -28,6 +28,7 @@ from cloud.ingest.worker import Worker
 from cloud.settings import BrokerSettings
 from cloud.store.master import add_expectations, put_tags
 from cloud.store.migrate import SERVICE_ROLES, migrate
+from edge.outbox.ids import IdMaker
 from protocols.wire import movement as wire
 from protocols.wire.topics import GatewayAddress
 from standalone.credentials import Credentials, User
@@ -224,6 +225,7 @@ def _payloads() -> list[tuple[int, bytes]]:
          "decided_by": "tag", "reason": "outside before inside"}
     )  # fmt: skip
     epochs = [uuid.uuid4().hex for _ in range(GATEWAYS)]
+    makers = [IdMaker() for _ in range(GATEWAYS)]
     sent = []
     for message in range(MESSAGES):
         gateway, number = message % GATEWAYS, message // GATEWAYS
@@ -231,7 +233,8 @@ def _payloads() -> list[tuple[int, bytes]]:
         movements = [
             wire.encode_movement(
                 wire.MovementObserved(
-                    seq=seq, id=uuid.uuid4().hex, occurred_at_us=start_us + seq * 10_000 + gateway, kind="passage",
+                    seq=seq, id=makers[gateway].make(start_us + seq * 10_000),
+                    occurred_at_us=start_us + seq * 10_000 + gateway, kind="passage",
                     gate=f"dock-{gateway}", epc=_epc(gateway * share + (seq - 1) % share),
                     direction="out" if (seq - 1) // share % 2 else "in", confidence=0.93, evidence=evidence,
                 )

@@ -9,6 +9,7 @@ import psycopg
 from numpy.typing import NDArray
 
 from cloud.domain.movement import NONE, Int64
+from cloud.store.arrays import Texts
 from cloud.store.sql import statement
 
 
@@ -63,7 +64,7 @@ class Expected:
                 {
                     "company": company_id,
                     "gates": np.unique(wanted.gate),
-                    "epcs": [wanted.epcs[tag] for tag in np.unique(wanted.tag).tolist()],
+                    "epcs": Texts([wanted.epcs[tag] for tag in np.unique(wanted.tag).tolist()]),
                     "items": np.unique(wanted.item),
                 },
             ).fetchall()

@@ -35,6 +35,7 @@ UNCHECKED = {
     "voucher_marks": "where numbering goes on; the numbers themselves are worked out again",
     "cloud_requests": "promises to callers; promise 1 looks for everything promised",
     # Who works where, and what devices say.
+    "ingest_workers": "who may take leases",
     "lane_leases": "who may write now",
     "gate_readings": _PICTURE,
     "gateway_status": "what gateways say of themselves; heads in it that are no batch's are found",

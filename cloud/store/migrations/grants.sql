@@ -37,13 +37,14 @@ GRANT UPDATE (state, posted_as, changed_by, reason) ON journal_drafts TO tallyga
 GRANT INSERT, UPDATE ON gateway_logs, balances, places, cost_pools, item_costs, lane_heads
     TO tallygate_ingest, tallygate_api;
 GRANT INSERT, UPDATE (debit, credit, currency_debit, currency_credit) ON turnovers TO tallygate_ingest, tallygate_api;
-GRANT UPDATE (done_micro) ON expectations TO tallygate_ingest, tallygate_api;
+GRANT UPDATE (done_micro, is_filled) ON expectations TO tallygate_ingest, tallygate_api;
 -- A tag that carries its own serial number is a lot when a gate first sees it.
 GRANT INSERT ON lots TO tallygate_ingest, tallygate_api;
 GRANT UPDATE (settled_at) ON periods TO tallygate_ingest, tallygate_api;
 
 -- Ingest alone: leases, what gates see now, who nobody registered, restores.
 GRANT INSERT, UPDATE ON lane_leases, gate_readings, gateway_status, unknown_gateways TO tallygate_ingest;
+GRANT INSERT, UPDATE, DELETE ON ingest_workers TO tallygate_ingest;
 GRANT INSERT ON incarnations TO tallygate_ingest;
 
 -- The re-costing job runs as ingest does: snapshots are derived, and it may throw them away.

@@ -2,11 +2,27 @@
 -- Every company has its own sixteen lanes.
 SELECT company_id, code FROM companies ORDER BY company_id
 
+-- announce --
+-- This worker is there; those that have not been heard of for a lease's length are forgotten.
+WITH gone AS (DELETE FROM ingest_workers WHERE seen_at < now() - make_interval(secs => %(seconds)s))
+INSERT INTO ingest_workers (token, worker, seen_at) VALUES (%(token)s, %(worker)s, now())
+ON CONFLICT (token) DO UPDATE SET seen_at = excluded.seen_at
+
+-- share --
+-- How many workers there are, and which of them we are, counted from 0.
+SELECT count(*), count(*) FILTER (WHERE token < %(token)s) FROM ingest_workers
+ WHERE seen_at >= now() - make_interval(secs => %(seconds)s)
+
+-- withdraw --
+-- A worker that stops in peace leaves its share to the others.
+DELETE FROM ingest_workers WHERE token = %(token)s
+
 -- take_lanes --
--- Lanes that nobody holds any more, and those we hold already; the row lock makes it one winner.
+-- Of our share the lanes that nobody holds any more, and those we hold already; the row lock makes it one winner.
 INSERT INTO lane_leases (company_id, lane, worker, token, expires_at)
 SELECT company, lane, %(worker)s, %(token)s, now() + make_interval(secs => %(seconds)s)
   FROM unnest(%(companies)s::integer[]) company CROSS JOIN generate_series(0, 15) lane
+ WHERE (lane + company) %% %(workers)s = %(rank)s
  ORDER BY company, lane
 ON CONFLICT (company_id, lane) DO UPDATE
    SET worker = excluded.worker, token = excluded.token, expires_at = excluded.expires_at
@@ -14,8 +30,10 @@ ON CONFLICT (company_id, lane) DO UPDATE
 RETURNING company_id, lane
 
 -- give_lanes --
--- A worker that stops in peace hands its lanes back at once.
-UPDATE lane_leases SET expires_at = now() WHERE worker = %(worker)s AND token = %(token)s
+-- A worker hands back at once what is not of its share: all of it when it stops in peace (rank −1).
+UPDATE lane_leases SET expires_at = now()
+ WHERE worker = %(worker)s AND token = %(token)s AND (lane + company_id) %% %(workers)s <> %(rank)s
+   AND expires_at > now()
 
 -- gateways_of_lanes --
 -- Who is told how far the cloud is when lanes change hands.

@@ -137,7 +137,7 @@ SELECT e.expectation_id, g.code AS gate, e.direction, e.epc, i.code AS item, e.k
   LEFT JOIN parties p ON p.company_id = e.company_id AND p.party_id = e.party_id
   LEFT JOIN dimension_sets d ON d.company_id = e.company_id AND d.dimension_id = e.dimension_id
  WHERE e.company_id = %(company)s AND e.expectation_id > %(after)s
-   AND (NOT %(only_open)s OR (e.done_micro < e.qty_micro AND e.open_until > now()))
+   AND (NOT %(only_open)s OR (NOT e.is_filled AND e.open_until > now()))
    AND (%(gate)s::text IS NULL OR g.code = %(gate)s)
    AND (%(document)s::text IS NULL OR e.document = %(document)s)
    AND (%(one)s::bigint IS NULL OR e.expectation_id = %(one)s)

@@ -82,13 +82,13 @@ SELECT e.expectation_id, e.gate_id, e.direction, e.epc, e.item_id, e.kind, e.par
        e.rate_nano, e.qty_micro - e.done_micro AS open, (extract(epoch FROM e.open_until) * 1000000)::bigint, e.reason,
        e.dimension_id, CASE WHEN e.currency IS DISTINCT FROM c.currency THEN coalesce(n.currency, 0) ELSE 0 END
   FROM expectations e JOIN companies c USING (company_id) LEFT JOIN currencies n ON n.code = e.currency
- WHERE e.company_id = %(company)s AND e.gate_id = ANY(%(gates)s) AND e.done_micro < e.qty_micro
+ WHERE e.company_id = %(company)s AND e.gate_id = ANY(%(gates)s) AND NOT e.is_filled
    AND (e.epc = ANY(%(epcs)s) OR e.item_id = ANY(%(items)s))
  ORDER BY e.expectation_id FOR UPDATE OF e
 
 -- fill_expectations --
 -- What came or went of what was expected.
-UPDATE expectations e SET done_micro = e.done_micro + n.qty
+UPDATE expectations e SET done_micro = e.done_micro + n.qty, is_filled = e.done_micro + n.qty >= e.qty_micro
   FROM unnest(%(ids)s::bigint[], %(qty)s::bigint[]) n (expectation_id, qty)
  WHERE e.company_id = %(company)s AND e.expectation_id = n.expectation_id
 

@@ -75,7 +75,7 @@ SELECT e.kind, i.item_class, coalesce(l.site_id, 0) AS site, e.reason, coalesce(
   LEFT JOIN tags t ON t.company_id = e.company_id AND t.epc = e.epc
   JOIN items i ON i.company_id = e.company_id AND i.item_id = coalesce(e.item_id, t.item_id)
   LEFT JOIN parties p ON p.company_id = e.company_id AND p.party_id = e.party_id
- WHERE e.company_id = %(company)s AND e.done_micro < e.qty_micro AND e.open_until > now()
+ WHERE e.company_id = %(company)s AND NOT e.is_filled AND e.open_until > now()
  GROUP BY 1, 2, 3, 4, 5, 6 ORDER BY 8
 
 -- observations --
