@@ -12,6 +12,7 @@ from cloud import settings
 from cloud.domain.costing.warm_up import warm_up
 from cloud.ingest.subscriber import Subscriber
 from cloud.ingest.worker import Worker
+from cloud.store import copy_kernels
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -29,6 +30,7 @@ def main(argv: list[str] | None = None) -> int:
     worker = Worker(dsn, subscriber, arguments.name)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop.set())
+    copy_kernels.warm_up()
     warm_up()  # before the first message: a batch does not wait for a compiler
     subscriber.start()
     try:
