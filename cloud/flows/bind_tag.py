@@ -11,6 +11,7 @@ from cloud.flows.record_batch import CannotBookKnown, book_known
 from cloud.store.batches import close_batch, load_company, open_batch
 from cloud.store.master import put_lots
 from cloud.store.sql import statement
+from cloud.store.tag_locks import lock_tags
 
 
 class CannotBind(ValueError):
@@ -42,7 +43,7 @@ def bind_tag(
         lane = hashlib.sha256(f"cloud/{company.code}/{epc}".encode()).digest()[0] & 15
         batch = open_batch(cursor, company, lane, time.time_ns() // 1000, "cloud")
         # Before the open observations are looked at: a gateway's batch may be adding one right now.
-        cursor.execute(statement("observed", "lock_epcs"), {"company": company_id, "epcs": [epc]})
+        lock_tags(cursor, company_id, [epc])
         lot_id = _lot(cursor, company_id, epc, item_id, lot_code)
         cursor.execute(
             statement("observed", "bind_tag"), where | {"item": item_id, "qty": qty_micro, "lot": lot_id}

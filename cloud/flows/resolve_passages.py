@@ -28,6 +28,7 @@ from cloud.flows.passages.sightings import NOWHERE, Sightings, Tags, walk_all
 from cloud.store.arrays import Texts
 from cloud.store.master import put_lots
 from cloud.store.sql import statement
+from cloud.store.tag_locks import Placed, lock_tags
 from protocols.epc.tag_memory import gtin_of
 
 Cursor = psycopg.Cursor
@@ -73,12 +74,13 @@ def resolve(cursor: Cursor, company: Company, seen: Observed, gates: Gates, agai
     again = set(again)
     present = np.unique(seen.tag)
     epcs = sorted({*(seen.epcs[tag] for tag in present.tolist()), *again})
+    placed = lock_tags(cursor, company.company_id, epcs)
     contents = _contents(cursor, company, epcs)
     known = [epc for epc in epcs if epc in contents]
     tag_of = {epc: tag for tag, epc in enumerate(known)}
     tag = np.array([tag_of.get(epc, NONE) for epc in seen.epcs] or [NONE], np.int64)[seen.tag]
     sightings = Sightings.of(seen, tag)
-    tags = _tags(cursor, company, known, contents, sightings, gates, again)
+    tags = _tags(known, contents, placed, sightings, gates, again)
     _add_history(cursor, company, tags, tag_of, sightings, gates)
     verdicts = walk_all(tags, sightings, gates)
     made = Mover(
@@ -101,8 +103,6 @@ def resolve(cursor: Cursor, company: Company, seen: Observed, gates: Gates, agai
 def _contents(cursor: Cursor, company: Company, epcs: list[str]) -> dict[str, tuple[int, int, int]]:
     """(item, quantity, lot or 0) that each tag stands for: by the registry, else by the GTIN that it carries."""
     where = {"company": company.company_id}
-    # Taken before anything is read: a tag that is new has no row that could be locked.
-    cursor.execute(statement("observed", "lock_epcs"), where | {"epcs": Texts(epcs)})
     rows = cursor.execute(statement("observed", "tags"), where | {"epcs": Texts(epcs)}).fetchall()
     found = {row[0]: row[1:] for row in rows}
     if len(found) == len(epcs):
@@ -133,10 +133,9 @@ def _pieces(
 
 
 def _tags(
-    cursor: Cursor,
-    company: Company,
     epcs: list[str],
     contents: dict[str, tuple[int, int, int]],
+    placed: list[Placed],
     sightings: Sightings,
     gates: Gates,
     again: set[str],
@@ -144,14 +143,12 @@ def _tags(
     """The tags with an item, where each is, and from when on what is known of it matters."""
     n = len(epcs)
     table = np.array([contents[epc] for epc in epcs], np.int64).reshape(n, 3)
-    where = {"company": company.company_id, "epcs": Texts(epcs)}
     area, location, placed_us = (np.full(n, NOWHERE, np.int64) for _ in range(3))
-    rows = cursor.execute(statement("observed", "lock_places"), where).fetchall()
+    at = {epc: i for i, epc in enumerate(epcs)}
+    rows = [(at[epc], *place) for epc, *place in placed if epc in at]
     if rows:
-        at = {epc: i for i, epc in enumerate(epcs)}
-        index = np.array([at[row[0]] for row in rows], np.int64)
-        placed = np.array([row[1:] for row in rows], np.int64)
-        area[index], location[index], placed_us[index] = placed[:, 0], placed[:, 1], placed[:, 2]
+        places = np.array(rows, np.int64)
+        area[places[:, 0]], location[places[:, 0]], placed_us[places[:, 0]] = places[:, 1:].T
     since_us = _history_starts(n, sightings, gates, placed_us, area != NOWHERE)
     for i, epc in enumerate(epcs if again else ()):
         if epc in again:

@@ -4,6 +4,7 @@ Beside it, binary COPY of the same rows into copies of the tables with the same 
 same server in the same run. fsync is on.
 """
 
+import itertools
 import multiprocessing
 import signal
 import tempfile
@@ -22,7 +23,7 @@ import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 
 from cloud.domain.catalog import BoundTag, Expectation, Item
-from cloud.domain.company import CompanySettings, Gate, Gateway, Site, Zone
+from cloud.domain.company import CompanySettings, Gate, Gateway, Site, Zone, lane_of
 from cloud.domain.costing.warm_up import warm_up
 from cloud.domain.movement import MICRO, QTY_MAX, Crossing, Kind
 from cloud.flows.set_up_company import CompanyDescription, apply_description
@@ -52,6 +53,19 @@ IN_FLIGHT = 40
 TIMEOUT_S = 90.0
 GOAL = 40_000  # movements/s, ARCHITECTURE.md
 
+
+def _names() -> list[str]:
+    """Gateways whose lanes two workers share evenly; which lane a gateway has, its name decides."""
+    by_share: list[list[str]] = [[], []]
+    for n in itertools.count():
+        name = f"gw-{n}"
+        by_share[lane_of(GatewayAddress("bench", "MAIN", name)) % 2].append(name)
+        if min(map(len, by_share)) >= GATEWAYS // 2:
+            return [name for names in by_share for name in names[: GATEWAYS // 2]]
+    raise AssertionError
+
+
+NAMES = _names()
 COPIED = (
     "observations", "movements", "cost_entries", "consumption_links", "journal_entries", "journal_lines",
 )  # fmt: skip
@@ -159,7 +173,7 @@ def publish(host: str, port: int, passwords: dict[str, str], payloads: list[tupl
     """Send the messages as their gateways, IN_FLIGHT unacknowledged at a time; a process of its own."""
     clients, room = {}, threading.Semaphore(IN_FLIGHT)
     for number in {gateway for gateway, _ in payloads}:
-        name = f"gw-{number}"
+        name = NAMES[number]
         client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id=name, protocol=mqtt.MQTTv311)
         client.username_pw_set(name, passwords[name])
         client.on_publish = lambda *_: room.release()
@@ -175,7 +189,7 @@ def publish(host: str, port: int, passwords: dict[str, str], payloads: list[tupl
     for number, payload in payloads:
         room.acquire()
         sent.append(
-            clients[number].publish(GatewayAddress("bench", "MAIN", f"gw-{number}").topic("movements"), payload, 1)
+            clients[number].publish(GatewayAddress("bench", "MAIN", NAMES[number]).topic("movements"), payload, 1)
         )
     for message in sent:
         message.wait_for_publish(TIMEOUT_S)
@@ -193,7 +207,7 @@ def _house(workers: int = 1, *, shares_items: bool = True) -> Iterator[_House]:
         server.start()
         credentials, passwords = Credentials.none(), {}
         for user in [User("cloud", "cloud")] + [
-            User(f"gw-{n}", "gateway", GatewayAddress("bench", "MAIN", f"gw-{n}")) for n in range(GATEWAYS)
+            User(NAMES[n], "gateway", GatewayAddress("bench", "MAIN", NAMES[n])) for n in range(GATEWAYS)
         ]:
             credentials, passwords[user.name] = credentials.adding(user)
         credentials.save(folder / "credentials.json")
@@ -226,7 +240,7 @@ def _set_up(owner: psycopg.Connection, *, shares_items: bool) -> None:
             CompanySettings("bench", "Bench", "CNY", "Asia/Shanghai", "ASBE"),
             (Site("MAIN", "Main", (Zone("STORE", "Store"),)),),
             tuple(Gate(f"dock-{n}", "STORE", "WORLD") for n in range(GATEWAYS)),
-            tuple(Gateway("MAIN", f"gw-{n}") for n in range(GATEWAYS)),
+            tuple(Gateway("MAIN", NAMES[n]) for n in range(GATEWAYS)),
             items,
         ),
     )

@@ -36,6 +36,7 @@ UNCHECKED = {
     "cloud_requests": "promises to callers; promise 1 looks for everything promised",
     # Who works where, and what devices say.
     "ingest_workers": "who may take leases",
+    "unplaced_tags": "rows to lock; empty after a crash",
     "lane_leases": "who may write now",
     "gate_readings": _PICTURE,
     "gateway_status": "what gateways say of themselves; heads in it that are no batch's are found",

@@ -25,6 +25,16 @@ CREATE INDEX expectations_by_item ON expectations (company_id, gate_id, item_id)
 -- A tag's place changes with every crossing, its key never does: room on the page keeps the index out of it.
 ALTER TABLE places SET (fillfactor = 70);
 
+-- ── One batch at a time for each tag ────────────────────────────────────────────────────────────────
+
+-- Rows to lock for tags that have no row of `places` yet (cloud/store/tag_locks.py). Only the lock matters: nothing is
+-- lost with the table, so it is not logged.
+CREATE UNLOGGED TABLE unplaced_tags (
+    company_id integer NOT NULL,
+    epc        text    NOT NULL,
+    PRIMARY KEY (company_id, epc)
+);
+
 -- ── Lines are looked at once ────────────────────────────────────────────────────────────────────────
 
 -- The entries' own lines are summed and their entries looked up in one pass, one look-up an entry. What follows is

@@ -28,7 +28,7 @@ GRANT EXECUTE ON FUNCTION number_vouchers(integer, integer, boolean) TO tallygat
 GRANT INSERT (company_id, period_id, passed, report, recorded_by) ON close_reports TO tallygate_ingest, tallygate_api;
 
 -- The batch: what is derived and moves.
-GRANT INSERT, UPDATE, DELETE ON cost_layers, open_observations TO tallygate_ingest, tallygate_api;
+GRANT INSERT, UPDATE, DELETE ON cost_layers, open_observations, unplaced_tags TO tallygate_ingest, tallygate_api;
 -- A draft waits with the shipment's own terms; only what became of it changes.
 GRANT INSERT (company_id, movement_id, party_id, document, item_id, qty_micro, price_micro, currency, rate_nano,
               net_amount, occurred_us)

@@ -22,17 +22,23 @@ SELECT epc, item_id, qty_micro, coalesce(lot_id, 0) FROM tags WHERE company_id =
 -- Items by GTIN, for tags that carry one and are not registered themselves.
 SELECT gtin, item_id, tracking, method FROM items WHERE company_id = %(company)s AND gtin = ANY(%(gtins)s)
 
+-- lock_new_tags --
+-- A tag that nothing has placed yet has no row of `places` that could be locked: one of these stands for it. Who
+-- comes second waits for the first one's commit. In order, so that two batches cannot deadlock.
+INSERT INTO unplaced_tags (company_id, epc)
+SELECT %(company)s, n.epc FROM unnest(%(epcs)s::text[]) n (epc)
+ WHERE NOT EXISTS (SELECT FROM places p WHERE p.company_id = %(company)s AND p.epc = n.epc)
+ ORDER BY n.epc
+ON CONFLICT DO NOTHING
+
+-- lock_unplaced --
+-- Those that were there already: tags that no item is known for.
+SELECT 1 FROM unplaced_tags WHERE company_id = %(company)s AND epc = ANY(%(epcs)s) ORDER BY epc FOR UPDATE
+
 -- lock_places --
 -- Where these tags are; locked in order, so that two gateways that see one tag come one after the other.
 SELECT epc, area_id, location_id, occurred_us FROM places
  WHERE company_id = %(company)s AND epc = ANY(%(epcs)s) ORDER BY epc FOR UPDATE
-
--- lock_epcs --
--- A tag without a place has no row to lock; one of 256 locks a company stands for it until the transaction ends.
--- One lock a tag would fill the server's lock table (64 × max_connections) in a large batch; so few leave room
--- for a batch in every lane.
-SELECT pg_advisory_xact_lock(hashtextextended('tags/' || %(company)s || '/' || bucket, 0))
-  FROM (SELECT DISTINCT hashtextextended(epc, 0) & 255 AS bucket FROM unnest(%(epcs)s::text[]) epc ORDER BY 1) sorted
 
 -- history --
 -- Known crossings of a tag from a moment on, each with what the books made of it: how many movements stand
@@ -93,7 +99,9 @@ UPDATE expectations e SET done_micro = e.done_micro + n.qty, is_filled = e.done_
  WHERE e.company_id = %(company)s AND e.expectation_id = n.expectation_id
 
 -- put_places --
--- The newest place of each tag.
+-- The newest place of each tag, whose row can be locked from now on.
+WITH placed AS (DELETE FROM unplaced_tags u USING unnest(%(epc)s::text[]) n (epc)
+                 WHERE u.company_id = %(company)s AND u.epc = n.epc)
 INSERT INTO places (company_id, epc, area_id, location_id, occurred_us, movement_id, crossing_group, confidence)
 SELECT %(company)s, * FROM unnest(%(epc)s::text[], %(area)s::integer[], %(location)s::integer[],
                                   %(occurred_us)s::bigint[], %(movement)s::uuid[], %(crossing_group)s::integer[],
