@@ -1,6 +1,7 @@
 """`tallygate verify`: the promises on the running database, each with its difference.
 
-Exit status 0 when all that is checked holds, 1 when one fails, 2 when it cannot be asked.
+Exit status 0 when all that is checked holds, 1 when one fails, 2 when it cannot be asked. With --hash one number for
+what the books say takes the place of the checks (cloud/flows/verify/books_hash.py).
 """
 
 import argparse
@@ -14,6 +15,7 @@ import psycopg
 
 from cloud import settings
 from cloud.flows.verify import PROMISES, Check, verify
+from cloud.flows.verify.books_hash import NotAtRest, books_hash
 from protocols.wire.applied import Applied, decode
 from protocols.wire.message import UnreadableMessage
 
@@ -29,14 +31,25 @@ def main(argv: Sequence[str] | None = None) -> int:
         help="`applied` or `status` messages of gateways, one a line, as the broker had them: the hash chains must"
         " still have the heads that they tell",
     )  # fmt: skip
+    parser.add_argument(
+        "--hash", action="store_true",
+        help="print the books' hash instead: balances, layers, pools, movements and their final costs, the same for"
+        " the same logs however they arrived; needs re-costing to be at rest",
+    )  # fmt: skip
     arguments = parser.parse_args(argv)
+    if arguments.hash and arguments.witness:
+        parser.error("--hash asks for no witness")
     try:
         witnesses = [] if arguments.witness is None else read_witnesses(arguments.witness)
         with psycopg.connect(
             settings.dsn(), connect_timeout=CONNECT_TIMEOUT_S, application_name="tallygate verify"
         ) as connection:
+            if arguments.hash:
+                found = books_hash(connection)
+                print(json.dumps({"books_hash": found}) if arguments.json else found)
+                return 0
             checks = verify(connection, witnesses)
-    except (settings.WrongSetting, psycopg.Error, OSError, UnreadableMessage) as error:
+    except (NotAtRest, settings.WrongSetting, psycopg.Error, OSError, UnreadableMessage) as error:
         print(f"tallygate verify: {str(error).strip()}", file=sys.stderr)
         return 2
     print(as_json(checks) if arguments.json else as_text(checks))
