@@ -5,11 +5,10 @@ sends it again.
 """
 
 import logging
-import queue
 import ssl
 import threading
 import time
-from collections import Counter
+from collections import Counter, deque
 from dataclasses import dataclass
 from typing import Any
 
@@ -22,7 +21,8 @@ from protocols.wire.topics import FROM_GATEWAY, all_gateways
 
 log = logging.getLogger(__name__)
 
-QUEUE_MESSAGES = 2_000  # 128 KiB each at most: 256 MB in the worst case, some 40 MB in the usual one
+QUEUE_MESSAGES = 2_000
+QUEUE_BYTES = 64 * 1024 * 1024  # whatever their size: a broker may deliver faster than we commit for as long as it likes
 KEEPALIVE_S = 30
 RECONNECT_S = (1, 30)  # first wait and longest
 QOS = 1
@@ -37,6 +37,41 @@ class Arrived:
     received_us: int
 
 
+class Waiting:
+    """Messages that wait for the worker, bounded in number and in bytes; one thread puts, another takes."""
+
+    def __init__(self, messages: int = QUEUE_MESSAGES, payload_bytes: int = QUEUE_BYTES) -> None:
+        self._most = messages
+        self._most_bytes = payload_bytes
+        self._arrived: deque[Arrived] = deque()
+        self._bytes = 0
+        self._changed = threading.Condition()
+
+    def __len__(self) -> int:
+        return len(self._arrived)
+
+    def put(self, message: Arrived) -> bool:
+        """Whether there was room for it; where nothing waits there always is."""
+        size = len(message.payload)
+        with self._changed:
+            full = len(self._arrived) >= self._most or self._bytes + size > self._most_bytes
+            if full and self._arrived:
+                return False
+            self._arrived.append(message)
+            self._bytes += size
+            self._changed.notify()
+        return True
+
+    def take(self, most: int, wait_s: float) -> list[Arrived]:
+        """Up to `most` messages, in the order in which they came; waits for the first at most `wait_s`."""
+        with self._changed:
+            if not self._arrived:
+                self._changed.wait(wait_s)
+            taken = [self._arrived.popleft() for _ in range(min(most, len(self._arrived)))]
+            self._bytes -= sum(len(message.payload) for message in taken)
+        return taken
+
+
 class Subscriber:
     """Runs paho's own thread; `take` is called from the worker's."""
 
@@ -44,7 +79,7 @@ class Subscriber:
         self.counters: Counter[str] = Counter()
         self.subscribed = threading.Event()
         self._settings = settings
-        self._queue: queue.Queue[Arrived] = queue.Queue(QUEUE_MESSAGES)
+        self._waiting = Waiting()
         self._client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=client_id, protocol=mqtt.MQTTv311, clean_session=True
         )
@@ -71,16 +106,7 @@ class Subscriber:
 
     def take(self, most: int, wait_s: float) -> list[Arrived]:
         """Up to `most` messages; waits for the first at most `wait_s`."""
-        try:
-            taken = [self._queue.get(timeout=wait_s)]
-        except queue.Empty:
-            return []
-        while len(taken) < most:
-            try:
-                taken.append(self._queue.get_nowait())
-            except queue.Empty:
-                break
-        return taken
+        return self._waiting.take(most, wait_s)
 
     def publish(self, topic: str, payload: bytes) -> None:
         """Publish retained; when the broker is away it is published again after the reconnect."""
@@ -124,7 +150,5 @@ class Subscriber:
             self._was_told = False
 
     def _on_message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
-        try:
-            self._queue.put_nowait(Arrived(message.topic, bytes(message.payload), time.time_ns() // 1000))
-        except queue.Full:
+        if not self._waiting.put(Arrived(message.topic, bytes(message.payload), time.time_ns() // 1000)):
             self.counters["overflowed"] += 1

@@ -32,8 +32,9 @@ ANSWER_AGAIN_S = 1.0  # a gateway is told the same again at most this often
 RETRY_S = (0.5, 10.0)  # first wait and longest while the database is away
 
 APPLICATION = "tallygate ingest"
-# A batch holds one movement or 20,000: a plan kept from one would be wrong for the other.
-PLAN_EACH_TIME = "-c plan_cache_mode=force_custom_plan"
+# A batch holds one movement or 20,000: a plan kept from one would be wrong for the other, and the checks of 40,000
+# lines are not to be written to disk and read again.
+PLAN_EACH_TIME = "-c plan_cache_mode=force_custom_plan -c work_mem=64MB"
 
 Key = tuple[int, int]  # company_id, gateway_id
 Newest = dict[tuple[int, str], tuple[readings.GateReadings, int]]  # by company and gate, with all its reads
