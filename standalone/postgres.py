@@ -26,6 +26,7 @@ copy of the binaries serves other checkouts too and stays.
     (and ChildDidNotStart from standalone/child.py, with the end of the server's log)
 """
 
+import contextlib
 import fcntl
 import importlib.util
 import json
@@ -37,7 +38,7 @@ import shutil
 import signal
 import subprocess
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Literal
@@ -306,6 +307,32 @@ class Postgres:
         """The data folder."""
         return self._settled_place().data
 
+    @property
+    def bin_dir(self) -> Path:
+        """The folder of programs that the server's account can run."""
+        return self._bin_dir(self._settled_place())
+
+    @property
+    def superuser_password(self) -> str:
+        """For programs that take it from their environment."""
+        return self._read_passwords()[SUPERUSER]
+
+    @contextlib.contextmanager
+    def offline(self) -> Iterator[Path]:
+        """Hold the home while the server is stopped, to change its data folder behind its back.
+
+        Raises PostgresBusy while it runs, also under another supervisor; PostgresTrouble before the first start.
+        """
+        if self._child is not None:
+            raise PostgresBusy(f"{self.binaries} on {self.home} runs: stop it before its data is changed")
+        data = self._settled_place().data
+        lock = _take_lock(self.home)
+        try:
+            wait_for_predecessor(data)
+            yield data
+        finally:
+            lock.close()
+
     def dsn(self, dbname: str, user: str = SUPERUSER) -> str:
         """How to reach `dbname` as `user`, who is the superuser or was given to `ensure_login`."""
         passwords = self._read_passwords()
@@ -426,7 +453,7 @@ class Postgres:
                 text=True,
                 check=True,
                 cwd=folder,
-                env=_environment(),
+                env=server_environment(),
                 timeout=INITDB_TIMEOUT_S,
                 user=account.uid if account else None,
                 group=account.gid if account else None,
@@ -477,7 +504,7 @@ class Postgres:
             ],
             folder=place.data,
             log=self.home / "postgres.log",
-            environment=_environment(),
+            environment=server_environment(),
             account=self._account,
             stop_signal=signal.SIGINT,  # "fast": sessions are ended, a checkpoint is written
         )
@@ -603,7 +630,7 @@ def _command_line(pid: int) -> list[str]:
     return answer.stdout.split()
 
 
-def _environment() -> dict[str, str]:
+def server_environment() -> dict[str, str]:
     """Nothing of ours: a PGPORT or PGDATA in somebody's shell must not reach the server."""
     return {"PATH": "/usr/local/bin:/usr/bin:/bin", "LC_ALL": "C", "TZ": "UTC"}
 

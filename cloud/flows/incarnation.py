@@ -18,7 +18,9 @@ def current_incarnation(connection: psycopg.Connection) -> int:
         if found is None:
             return _begin(connection, 1, cluster, "first start")
         number, known = found
-        return number if known == cluster else _begin(connection, number + 1, cluster, f"cluster was {known}")
+        if known == cluster:
+            return number
+        return _begin(connection, max(number + 1, _timeline(cluster)), cluster, f"cluster was {known}")
 
 
 def begin_incarnation(connection: psycopg.Connection, reason: str) -> int:
@@ -32,6 +34,12 @@ def _cluster(connection: psycopg.Connection) -> str:
     row = connection.execute(statement("ingest", "cluster")).fetchone()
     assert row is not None  # noqa: S101  a SELECT without FROM has one row
     return row[0]
+
+
+def _timeline(cluster: str) -> int:
+    """What of the cluster's name grows with every recovery, also of those that a restored table does not know of:
+    two restores of one backup are two lives."""
+    return int(cluster.split("/")[1])
 
 
 def _begin(connection: psycopg.Connection, number: int, cluster: str, reason: str) -> int:
