@@ -17,11 +17,13 @@ from tests.benchmarks.histories import measure_histories
 from tests.benchmarks.ingest import measure_ingest
 from tests.benchmarks.kernels import measure_kernels
 from tests.benchmarks.ledger import measure_ledger
+from tests.benchmarks.online import measure_online
 
 BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "kernels": measure_kernels,
     "histories": measure_histories,
     "ingest": measure_ingest,
+    "online": measure_online,
     "ledger": measure_ledger,
     "epc": measure_epc,
     "gate": measure_gate,

@@ -14,7 +14,6 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from multiprocessing.context import SpawnContext
 from pathlib import Path
 from typing import LiteralString
 
@@ -52,6 +51,7 @@ WARM_UP_MESSAGES = 16
 IN_FLIGHT = 40
 TIMEOUT_S = 90.0
 GOAL = 40_000  # movements/s, ARCHITECTURE.md
+_SPAWN = multiprocessing.get_context("spawn")
 
 
 def _names() -> list[str]:
@@ -79,8 +79,8 @@ def measure_ingest() -> list[Figure]:
     """
     figures = []
     for workers, goods in ((2, "own goods"), (2, "shared goods"), (1, "shared goods")):
-        with _house(workers, shares_items=goods == "shared goods") as house:
-            payloads = _payloads()
+        with bench_house(workers, shares_items=goods == "shared goods") as house:
+            payloads = payloads_of_all()
             rate = house.run(payloads)
             checks = verify(house.owner)
             assert all(check.holds for check in checks), [check for check in checks if not check.holds]
@@ -96,44 +96,49 @@ def measure_ingest() -> list[Figure]:
     return figures
 
 
-class _House:
+class House:
     """A server, a broker and workers, each a process, for one measurement."""
 
     def __init__(
         self, owner: psycopg.Connection, dsn: str, workers: int, broker: Mosquitto, passwords: dict[str, str]
     ) -> None:
         self.owner = owner
+        self.broker = broker
+        self.passwords = passwords
         self._dsn = dsn
         self._workers = workers
-        self._broker = broker
-        self._passwords = passwords
 
     def run(self, payloads: list[tuple[int, bytes]]) -> float:
         """Publish everything as fast as the broker takes it; movements a second from first byte to last commit."""
-        context = multiprocessing.get_context("spawn")
-        settings = BrokerSettings(self._broker.host, self._broker.port, "cloud", self._passwords["cloud"])
+        with self.working():
+            self._publish(payloads[:WARM_UP_MESSAGES])
+            self._await(WARM_UP_MESSAGES * MESSAGE)
+            began = time.perf_counter()
+            self._publish(payloads[WARM_UP_MESSAGES:])
+            self._await(len(payloads) * MESSAGE)
+            seconds = time.perf_counter() - began
+        return (len(payloads) - WARM_UP_MESSAGES) * MESSAGE / seconds
+
+    @contextmanager
+    def working(self) -> Iterator[None]:
+        """With the workers running, each holding its share of the lanes."""
+        settings = BrokerSettings(self.broker.host, self.broker.port, "cloud", self.passwords["cloud"])
         workers = [
-            context.Process(target=work, args=(self._dsn, settings, f"bench-{n}")) for n in range(self._workers)
+            _SPAWN.Process(target=work, args=(self._dsn, settings, f"bench-{n}")) for n in range(self._workers)
         ]
         for worker in workers:
             worker.start()
         try:
             self._await_even_shares()
-            self._publish(context, payloads[:WARM_UP_MESSAGES])
-            self._await(WARM_UP_MESSAGES * MESSAGE)
-            began = time.perf_counter()
-            self._publish(context, payloads[WARM_UP_MESSAGES:])
-            self._await(len(payloads) * MESSAGE)
-            seconds = time.perf_counter() - began
+            yield
         finally:
             for worker in workers:
                 worker.terminate()
                 worker.join(TIMEOUT_S)
-        return (len(payloads) - WARM_UP_MESSAGES) * MESSAGE / seconds
 
-    def _publish(self, context: SpawnContext, payloads: list[tuple[int, bytes]]) -> None:
-        self._sender = context.Process(
-            target=publish, args=(self._broker.host, self._broker.port, self._passwords, payloads)
+    def _publish(self, payloads: list[tuple[int, bytes]]) -> None:
+        self._sender = _SPAWN.Process(
+            target=publish, args=(self.broker.host, self.broker.port, self.passwords, payloads)
         )
         self._sender.start()
 
@@ -199,7 +204,7 @@ def publish(host: str, port: int, passwords: dict[str, str], payloads: list[tupl
 
 
 @contextmanager
-def _house(workers: int = 1, *, shares_items: bool = True) -> Iterator[_House]:
+def bench_house(workers: int = 1, *, shares_items: bool = True) -> Iterator[House]:
     with tempfile.TemporaryDirectory(prefix="tallygate-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -222,7 +227,7 @@ def _house(workers: int = 1, *, shares_items: bool = True) -> Iterator[_House]:
             with psycopg.connect(server.dsn("bench", OWNER), autocommit=True) as owner:
                 _set_up(owner, shares_items=shares_items)
                 print(f"ingest on {server.binaries}", flush=True)
-                yield _House(owner, server.dsn("bench", "tallygate_ingest"), workers, broker, passwords)
+                yield House(owner, server.dsn("bench", "tallygate_ingest"), workers, broker, passwords)
         finally:
             broker.stop()
             server.stop()
@@ -248,7 +253,7 @@ def _set_up(owner: psycopg.Connection, *, shares_items: bool) -> None:
     share = TAGS // GATEWAYS
     own = ITEMS // GATEWAYS
     of_tag = [n % ITEMS if shares_items else n // share * own + n % own for n in range(TAGS)]
-    put_tags(owner, company, [BoundTag(_epc(n), f"ITEM-{of_tag[n]:04}", MICRO) for n in range(TAGS)])
+    put_tags(owner, company, [BoundTag(epc_of(n), f"ITEM-{of_tag[n]:04}", MICRO) for n in range(TAGS)])
     until = datetime.now(UTC) + timedelta(days=2)
     for gate in range(GATEWAYS):
         add_expectations(
@@ -268,11 +273,11 @@ def _set_up(owner: psycopg.Connection, *, shares_items: bool) -> None:
         )  # fmt: skip
 
 
-def _epc(number: int) -> str:
+def epc_of(number: int) -> str:
     return f"E280{number:020X}"
 
 
-def _payloads() -> list[tuple[int, bytes]]:
+def payloads_of_all() -> list[tuple[int, bytes]]:
     """(gateway, message) in the order in which they are sent: each gateway's tags in, then out, and again."""
     share = TAGS // GATEWAYS
     start_us = time.time_ns() // 1000 - 3600 * 1_000_000
@@ -291,7 +296,7 @@ def _payloads() -> list[tuple[int, bytes]]:
                 wire.MovementObserved(
                     seq=seq, id=makers[gateway].make(start_us + seq * 10_000),
                     occurred_at_us=start_us + seq * 10_000 + gateway, kind="passage",
-                    gate=f"dock-{gateway}", epc=_epc(gateway * share + (seq - 1) % share),
+                    gate=f"dock-{gateway}", epc=epc_of(gateway * share + (seq - 1) % share),
                     direction="out" if (seq - 1) // share % 2 else "in", confidence=0.93, evidence=evidence,
                 )
             )
