@@ -25,6 +25,8 @@ _MAX_EVIDENCE: Final = 64 * 1024
 _EPC_DIGITS: Final = 124  # 496 bits, the longest EPC that PC bits can announce (Gen2 2.0, 6.3.2.1.2.2)
 _EPC: Final = re.compile(rf"(?:[0-9A-F]{{4}}){{1,{_EPC_DIGITS // 4}}}")
 _ID_DIGITS: Final = 32
+# As RFC 9562 writes them, with or without dashes and braces; uuid.UUID itself would let blanks stand for digits.
+_UUID: Final = re.compile(r"\{?[0-9a-fA-F]{8}(-?[0-9a-fA-F]{4}){3}-?[0-9a-fA-F]{12}\}?")
 
 
 def read_observations(
@@ -114,8 +116,6 @@ def _fault(movement: MovementObserved, gates: Mapping[str, int]) -> str | None:
         return f"occurred_at_us: expected 0 … {_TIME_LIMIT_US}, got {movement.occurred_at_us}"
     if len(bytes(movement.evidence)) > _MAX_EVIDENCE:
         return f"evidence: expected at most {_MAX_EVIDENCE} bytes, got {len(bytes(movement.evidence))}"
-    try:
-        uuid.UUID(hex=movement.id)
-    except ValueError:
+    if not _UUID.fullmatch(movement.id):
         return f"id: expected 32 hex digits, got {movement.id!r}"
     return None

@@ -2,12 +2,13 @@
 
 from dataclasses import replace
 
+import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from cloud.domain.crossing import Sighting, Verdict, Walk, walk
-from cloud.domain.movement import Crossing, Outcome
+from cloud.domain.crossing import Sighting, Verdict, Walk, walk, walk_plain
+from cloud.domain.movement import NONE, Crossing, Outcome
 
 SECOND_US = 1_000_000
 SAME_US = 10 * SECOND_US
@@ -233,3 +234,24 @@ def test_a_verdict_may_be_corrected_again() -> None:
         (0, True, False),
     ]
     assert result.area == HALL
+
+
+@given(
+    st.lists(st.tuples(st.integers(0, 2), st.sampled_from(sorted(WORDS))), max_size=20),
+    st.lists(st.sampled_from([NONE, HALL, WORLD]), min_size=3, max_size=3),
+)
+def test_tags_that_walk_alone_walk_together_as_each_does(seen: list[tuple[int, str]], areas: list[int]) -> None:
+    """One gate whose crossings nobody else sees; all tags at once say what each says in its own walk."""
+    by_tag = sorted(enumerate(seen), key=lambda one: (one[1][0], one[0]))
+    sightings = [sighting(at, 60.0 * at, 3, word) for at, (_, word) in by_tag]
+    tags = np.array([tag for _, (tag, _) in by_tag], np.int64)
+    together = walk_plain(
+        tags,
+        np.array([one.crossing for one in sightings], np.int64),
+        np.array([one.target for one in sightings], np.int64),
+        np.array(areas, np.int64),
+    )
+    for tag, area in enumerate(areas):
+        mine = [one for one, of in zip(sightings, tags.tolist(), strict=True) if of == tag]
+        alone = {v.sighting.key: v.outcome for v in walk(None if area == NONE else area, mine).verdicts}
+        assert {one.key: together[at] for at, one in enumerate(sightings) if tags[at] == tag} == alone
