@@ -242,6 +242,12 @@ class Backups:
         The replaced data stays beside as `data.replaced` until the next restore. Raises CannotRestore, WrongBackup,
         PostgresBusy while the server runs.
         """
+        self.lay_down(server, backup, until)
+        self._recover(server, ready_timeout_s)
+        log.info("restored", extra={"backup": backup.name, "until": str(until or "the end")})
+
+    def lay_down(self, server: Postgres, backup: BaseBackup, until: RestorePoint | datetime | None = None) -> None:
+        """The first half of `restore`: the stopped server's data, as it recovers when it is started."""
         if isinstance(until, datetime) and until.tzinfo is None:
             raise CannotRestore(f"expected a time with its zone, got {until.isoformat()}")
         self._check(server, backup)
@@ -257,8 +263,6 @@ class Backups:
             if data.exists():
                 data.rename(replaced)
             fresh.rename(data)
-        self._recover(server, ready_timeout_s)
-        log.info("restored", extra={"backup": backup.name, "until": str(until or "the end"), "data": str(data)})
 
     def _check(self, server: Postgres, backup: BaseBackup) -> None:
         try:

@@ -1,6 +1,7 @@
 """Base backups, archived WAL and the way back, on a real server; and what becomes of a gateway's log there."""
 
 import os
+import signal
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -334,6 +335,29 @@ def test_after_a_restore_the_gateway_sends_again_what_the_cloud_lacks_and_it_is_
     assert cloud.held() == [(LAST, LAST)]
     assert cloud.books() == undisturbed
     assert cloud.hear() == 2
+
+
+def test_a_standby_that_takes_over_is_another_life_from_its_first_moment(cloud: Cloud) -> None:
+    server = cloud.house.server
+    assert cloud.hear() == 1
+    backup = cloud.house.backups.take(server, "standby")
+    cloud.house.backups.catch_up(server)
+    cloud.close()
+    server.stop()
+    cloud.house.backups.lay_down(server, backup)
+    (server.data / "recovery.signal").rename(server.data / "standby.signal")
+    settings = server.data / "postgresql.auto.conf"
+    settings.write_text(settings.read_text().replace("hot_standby = 'off'", ""))
+    server.start()
+    assert cloud.house.say("SELECT pg_is_in_recovery()") == [(True,)]
+    [(checkpointer,)] = cloud.house.say("SELECT pid FROM pg_stat_activity WHERE backend_type = 'checkpointer'")
+    os.kill(checkpointer, signal.SIGSTOP)  # a large server takes minutes to its first checkpoint
+    try:
+        assert cloud.house.say("SELECT pg_promote()") == [(True,)]
+        cloud.warehouse.owner, cloud.warehouse.ingest = cloud.connect()
+        assert cloud.hear() == 2
+    finally:
+        os.kill(checkpointer, signal.SIGCONT)
 
 
 def test_two_restores_of_one_backup_are_two_lives_and_an_epoch_that_began_between_is_sent_whole(

@@ -47,9 +47,10 @@ SELECT g.company_id, g.gateway_id, c.code, g.site, g.code
 SELECT incarnation, cluster FROM incarnations ORDER BY incarnation DESC LIMIT 1
 
 -- cluster --
--- Changes when the database is another one or was recovered to a moment: system identifier, timeline.
+-- Changes when the database is another one or was recovered to a moment: system identifier, timeline. The timeline is
+-- that of the WAL being written: the control file of a promoted standby tells the one before until its next checkpoint.
 SELECT (SELECT system_identifier FROM pg_control_system()) || '/' ||
-       (SELECT timeline_id FROM pg_control_checkpoint()) || '/' ||
+       ('x' || left(pg_walfile_name(pg_current_wal_insert_lsn()), 8))::bit(32)::integer || '/' ||
        (SELECT oid FROM pg_database WHERE datname = current_database())
 
 -- hold_incarnations --
