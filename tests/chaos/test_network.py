@@ -291,6 +291,26 @@ def test_nothing_but_its_links_is_reached_from_a_host(network: Network, echo: Ec
         assert says(outside, b"x") == b"x"
 
 
+def test_threads_that_are_started_inside_stay_there(network: Network, echo: Echo) -> None:
+    host = network.host()
+    link = host.link(echo.port)
+    left = threading.Event()
+    heard: list[bytes] = []
+
+    def speak() -> None:
+        left.wait(WAIT_S)
+        with connect(link) as connection:
+            heard.append(says(connection, b"x"))
+
+    with host.entered():
+        thread = threading.Thread(target=speak)
+        thread.start()
+    left.set()
+    thread.join(WAIT_S)
+    assert heard == [b"x"]
+    assert link.counters["connections"] == 1
+
+
 def test_a_program_inside_loses_the_database_in_silence_and_finds_it_again(
     network: Network, postgres_server: Postgres
 ) -> None:
