@@ -24,7 +24,8 @@ NO_PHASE = 8191
 PHASE_STEPS = 4096
 MOST_CHANNEL = (1 << 20) - 1
 _FLOOR_DBM = 128.0
-_INSIDE_BIT = 1 << 33
+INSIDE_BIT = 1 << 33
+_CELL_BITS = 0x7FFF << 34 | MOST_CHANNEL
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]
@@ -43,13 +44,13 @@ def pack(antenna_code: int, rssi_dbm: float, phase_rad: float | None, channel: i
 def antenna_codes(inside: frozenset[int], outside: frozenset[int]) -> dict[int, int]:
     """Antenna number → its bits in a signal, side included."""
     return {antenna: antenna << 34 for antenna in outside} | {
-        antenna: antenna << 34 | _INSIDE_BIT for antenna in inside
+        antenna: antenna << 34 | INSIDE_BIT for antenna in inside
     }
 
 
 def is_inside(signal: int) -> bool:
     """Whether the read came by an antenna that faces the warehouse."""
-    return bool(signal & _INSIDE_BIT)
+    return bool(signal & INSIDE_BIT)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,7 +73,7 @@ class Reads:
 
     @property
     def inside(self) -> Bools:
-        return (self.signals & _INSIDE_BIT) != 0
+        return (self.signals & INSIDE_BIT) != 0
 
     @property
     def phase_turns(self) -> Floats:
@@ -81,8 +82,18 @@ class Reads:
         return np.where(steps == NO_PHASE, np.nan, steps / PHASE_STEPS)
 
     @property
+    def phase_steps(self) -> Ints:
+        """Phase in 4,096ths of a turn, NO_PHASE where there is none."""
+        return self.signals >> 20 & NO_PHASE
+
+    @property
     def channels(self) -> Ints:
         return self.signals & MOST_CHANNEL
+
+    @property
+    def cells(self) -> Ints:
+        """One number for each antenna and channel: phases of two of them cannot be compared."""
+        return self.signals & _CELL_BITS
 
     def between(self, from_us: int, until_us: int) -> "Reads":
         """Those with from_us ≤ time < until_us."""
@@ -97,10 +108,10 @@ class Reads:
         return Reads(self.times_us[mask], self.signals[mask])
 
 
-def in_order(times_us: "array[int]", signals: "array[int]") -> Reads:
-    """The reads of two columns in any order and with repetitions."""
+def in_order(times_us: "array[int]", signals: "array[int]", *, ascending: bool = False) -> Reads:
+    """The reads of two columns in any order and with repetitions; ascending: no two of one time, and in order."""
     times, packed = np.array(times_us, np.int64), np.array(signals, np.int64)
-    if len(times) < 2:
+    if ascending or len(times) < 2:
         return Reads(times, packed)
     if not (times[1:] > times[:-1]).all():
         order = np.lexsort((packed, times))

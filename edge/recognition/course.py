@@ -15,11 +15,12 @@ near 0 for one that moved by more than λ/4.
 """
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 
 from edge.readings import AntennaEvidence, Side
-from edge.recognition.columns import Bools, Floats, Reads
+from edge.recognition.columns import NO_PHASE, PHASE_STEPS, Bools, Floats, Reads
 from edge.recognition.gate import US, GateSettings
 
 FEWEST_FOR_RISE = 3  # reads; two points are a difference, not an envelope (recipe, step 3)
@@ -27,6 +28,7 @@ FEWEST_FOR_PHASE = 3  # reads beyond the first of each channel before an antenna
 FEWEST_AT_AN_END = 3  # reads; one stray among them is outvoted
 STILL_US = 5_000_000  # around the crossing: a tag that rested before and rolled then moved within this
 COURSE_POINTS = 16  # of an antenna's envelope kept as evidence
+_PHASORS = np.exp(2j * np.pi * np.arange(PHASE_STEPS) / PHASE_STEPS)  # of every phase that is kept
 MOST_COURSES = 8  # antennas with a course kept as evidence, those with the most reads
 
 
@@ -122,8 +124,8 @@ def stillness(course: Course, gate: GateSettings) -> float | None:
 
 def envelope(times_s: Floats, rssi_dbm: Floats, width_s: float) -> Floats:
     """The Gaussian mean of the RSSI at each read's time."""
-    distance = (times_s[:, None] - times_s[None, :]) / width_s
-    weights = np.exp(-0.5 * distance * distance)
+    apart_s = times_s[:, None] - times_s
+    weights = np.exp(apart_s * apart_s * (-0.5 / (width_s * width_s)))
     smoothed: Floats = weights @ rssi_dbm / weights.sum(axis=1)
     return smoothed
 
@@ -141,11 +143,10 @@ def _antenna(course: Course, number: int, gate: GateSettings) -> AntennaEvidence
     times_s = (own.times_us - course.zero_us) / US
     smoothed = envelope(times_s, own.rssi_dbm, gate.smoothing_s)
     peak = int(smoothed.argmax())
-    last = len(own) - 1
-    points = min(COURSE_POINTS, len(own))
-    kept = [round(i * last / (points - 1)) for i in range(points)] if points > 1 else [0]
+    kept = list(_spread(len(own)))
     if peak not in kept:  # the peak is what an argument will be about
-        kept[min(range(points), key=lambda i: abs(kept[i] - peak))] = peak
+        kept[min(range(len(kept)), key=lambda i: abs(kept[i] - peak))] = peak
+    at_ms = np.rint(times_s[kept] * 1000).astype(np.int64).tolist()
     return AntennaEvidence(
         antenna=number,
         side=Side.INSIDE if number in gate.inside else Side.OUTSIDE,
@@ -155,9 +156,16 @@ def _antenna(course: Course, number: int, gate: GateSettings) -> AntennaEvidence
         peak_us=int(own.times_us[peak]),
         peak_dbm=round(float(smoothed[peak]), 1),
         rise_db=round(float(smoothed.max() - smoothed.min()), 1),
-        course=tuple((round(times_s[i] * 1000), round(float(smoothed[i]), 1)) for i in kept),
+        course=tuple(zip(at_ms, smoothed[kept].round(1).tolist(), strict=True)),
         phase_still=_stillness(own, FEWEST_FOR_PHASE),
     )
+
+
+@lru_cache(maxsize=256)
+def _spread(reads: int) -> tuple[int, ...]:
+    """Which of so many reads are kept as points of a course, the first and the last among them."""
+    points = min(COURSE_POINTS, reads)
+    return tuple(round(i * (reads - 1) / (points - 1)) for i in range(points)) if points > 1 else (0,)
 
 
 def _side(times_s: Floats, rssi_dbm: Floats, strongest_dbm: float, gate: GateSettings) -> SideCourse:
@@ -177,12 +185,14 @@ def _side(times_s: Floats, rssi_dbm: Floats, strongest_dbm: float, gate: GateSet
 
 def _share_inside(rssi_dbm: Floats, is_inside: Bools) -> float:
     """The inside's share of the received amplitude: where both sides hear a tag, the nearer one is louder."""
-    amplitude = 10.0 ** ((rssi_dbm - rssi_dbm.max()) / 20)
-    return float(amplitude[is_inside].sum() / amplitude.sum())
+    amplitude = 10.0 ** (rssi_dbm / 20)
+    return float(amplitude @ is_inside / amplitude.sum())
 
 
 def _order(outside: SideCourse, inside: SideCourse) -> float:
     """U by sorted times, O(n log n); ½ when a side is missing."""
+    if not (len(outside.power) and len(inside.power)):
+        return 0.5
     total = float(outside.power.sum() * inside.power.sum())
     if total <= 0:
         return 0.5
@@ -198,18 +208,17 @@ def _stillness(reads: Reads, fewest: int) -> float | None:
     Within each antenna and channel of n reads, n − |Σ e^iφ| over n − 1 estimates the variance without
     favouring small n; `fewest` counts reads beyond the first of each.
     """
-    turns = reads.phase_turns
-    cells = reads.antennas << 20 | reads.channels
-    known = turns == turns  # NaN where the reader gave no phase
-    if not known.all():
-        turns, cells = turns[known], cells[known]
-    if len(turns) <= fewest:
+    steps, cells = reads.phase_steps, reads.cells
+    if np.count_nonzero(steps == NO_PHASE):
+        known = steps != NO_PHASE
+        steps, cells = steps[known], cells[known]
+    if len(steps) <= fewest:
         return None
     order = cells.argsort(kind="stable")
     ordered = cells[order]
     begins = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1))
-    beyond = len(turns) - len(begins)
+    beyond = len(steps) - len(begins)
     if beyond < fewest:
         return None
-    sums = np.add.reduceat(np.exp(2j * np.pi * turns[order]), begins)
-    return round(max(0.0, 1 - (len(turns) - float(np.abs(sums).sum())) / beyond), 3)
+    sums = np.add.reduceat(_PHASORS[steps[order]], begins)
+    return round(max(0.0, 1 - (len(steps) - float(np.abs(sums).sum())) / beyond), 3)

@@ -68,6 +68,9 @@ class GateRecognition:
         self._tracks = Tracks(settings)
         self._intake = Intake(settings, self._tracks)
         self._counters = self._intake.counters
+        # Asked for with every read.
+        self._reorder_us, self._replay_us = settings.reorder_us, settings.replay_us
+        self._longest_us = settings.longest_visit_us
         self._crowd = Crowd(settings, self._tracks)
         self._eyes = PhotoEyes(settings)
         self._waiting: list[Waiting] = []  # a heap: what is younger than the tolerance
@@ -108,7 +111,7 @@ class GateRecognition:
         for sighting in sightings:
             waiting = self._intake.taken(sighting)
             if waiting is not None:
-                if self._clock_us is not None and self._clock_us - waiting[0] > self._gate.replay_us:
+                if self._clock_us is not None and self._clock_us - waiting[0] > self._replay_us:
                     passages += self._begin_anew()
                 self._note_time(waiting[0])
                 heappush(self._waiting, waiting)
@@ -155,7 +158,7 @@ class GateRecognition:
     def _note_time(self, seen_at_us: int) -> None:
         if self._clock_us is None or seen_at_us >= self._clock_us:
             self._clock_us = seen_at_us
-        elif seen_at_us >= self._clock_us - self._gate.reorder_us:
+        elif seen_at_us >= self._clock_us - self._reorder_us:
             self._counters.out_of_order += 1
         else:
             self._counters.stepped_back += 1
@@ -166,7 +169,7 @@ class GateRecognition:
     def _take_due(self, passages: list[Passage]) -> None:
         """Take what no read within the tolerance can precede any more."""
         assert self._clock_us is not None  # noqa: S101 - both callers have set it
-        horizon_us = self._clock_us - self._gate.reorder_us
+        horizon_us = self._clock_us - self._reorder_us
         while self._waiting and self._waiting[0][0] < horizon_us:
             self._take(heappop(self._waiting), passages)
         if horizon_us > self._tracks.first_deadline_us or horizon_us > self._tick_us:
@@ -184,7 +187,7 @@ class GateRecognition:
             if track.spans and track.is_decided(at_us):
                 self._counters.replayed += 1
                 return
-            if track.is_open and at_us - track.visit_us >= self._gate.longest_visit_us:
+            if track.is_open and at_us - track.visit_us >= self._longest_us:
                 self._settle_long(track, at_us, passages)
         self._tracks.add(at_us, epc, signal)
         if self._tick_us == FAR and epc in self._tracks.between:
@@ -313,11 +316,12 @@ class GateRecognition:
                 self._look(other, is_last=True)
         while self._votes and abs(self._votes[0][1].at_us - mine.at_us) > VOTES_FOR_US:
             self._votes.popleft()
-        closed = [vote for epc, vote in self._votes if epc != track.epc and vote.rests is mine.rests]
+        rests, epc = mine.rests, track.epc
+        closed = [vote for voter, vote in self._votes if vote.rests is rests and voter != epc]
         in_view = [
-            other.vote
+            vote
             for other in self._tracks.between.values()
-            if other.vote is not None and other.vote.rests is mine.rests and other is not track
+            if (vote := other.vote) is not None and vote.rests is rests and other is not track
         ]
         return closed + in_view
 

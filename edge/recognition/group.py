@@ -58,6 +58,9 @@ def poll(votes: Sequence[Vote], at_us: int, gate: GateSettings) -> GroupEvidence
     Where pallets follow each other closely, the whole width holds two of them: then half of it is asked.
     """
     within_us = round(gate.group_within_s * US)
+    # Nobody farther away is counted: the sure ones lie within twice that width, and who is counted near their middle.
+    reach_us = 3 * within_us
+    votes = [vote for vote in votes if -reach_us <= vote.at_us - at_us <= reach_us]
     wide = _count(votes, at_us, 2 * within_us, within_us)
     if wide is not None and is_coherent(wide, gate) and abs(wide.crossed_at_us - at_us) <= within_us:
         return wide
@@ -70,12 +73,13 @@ def _count(votes: Sequence[Vote], at_us: int, sure_us: int, near_us: int) -> Gro
     sure = [vote for vote in votes if vote.direction in CROSSINGS and abs(vote.at_us - at_us) <= sure_us]
     if not sure:
         return None
-    inward = sum(vote.direction is Direction.IN for vote in sure)
+    inward = len([1 for vote in sure if vote.direction is Direction.IN])
     direction = Direction.IN if 2 * inward >= len(sure) else Direction.OUT
     middle_us = round(median(vote.at_us for vote in sure if vote.direction is direction))
     near = [vote for vote in votes if abs(vote.at_us - middle_us) <= near_us and vote.leans is not direction]
-    agreeing = sum(vote.direction is direction for vote in near)
-    contrary = sum(vote.direction is opposite(direction) for vote in near)
+    back = opposite(direction)
+    agreeing = len([1 for vote in near if vote.direction is direction])
+    contrary = len([1 for vote in near if vote.direction is back])
     return GroupEvidence(middle_us, direction, agreeing, contrary, len(near))
 
 

@@ -12,12 +12,13 @@ and a tag's steadiness until now says how much it takes to believe that it moved
 """
 
 from array import array
+from bisect import bisect_left
 from typing import Final
 
 import numpy as np
 
 from edge.readings import Direction
-from edge.recognition.columns import Reads, in_order, is_inside
+from edge.recognition.columns import INSIDE_BIT, Reads, in_order
 from edge.recognition.course import Course
 from edge.recognition.gate import GateSettings
 from edge.recognition.group import Vote
@@ -44,13 +45,14 @@ class Track:
                 the gap right after a crossing
     went, stayed  crossings told of it, and visits in which it did not cross
     vote        what it says to the tags around it, as of the last look; None while its signal did not move
+    ascends     whether its reads came in order and each at a time of its own
     leg         a crossing seen but not told yet: what the visit would be if it ended now
     """
 
     __slots__ = (
-        "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us", "last_us", "leg",
-        "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning", "times_us",
-        "told", "visit_us", "vote", "went",
+        "ascends", "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us",
+        "last_us", "leg", "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning",
+        "times_us", "told", "visit_us", "vote", "went",
     )  # fmt: skip
 
     def __init__(self, epc: str) -> None:
@@ -62,6 +64,7 @@ class Track:
         self.outside_us = self.inside_us = self.crossed_us = self.lingers_us = self.decided_us = NEVER
         self.rest_us = NEVER
         self.seen = 0
+        self.ascends = True
         self.thinning = 0
         self.spans: tuple[tuple[int, int], ...] = ()
         self.told: tuple[Direction, ...] = ()
@@ -88,13 +91,16 @@ class Track:
             self.visit_us = seen_at_us
         if seen_at_us > self.last_us:
             self.last_us = seen_at_us
-        if is_inside(signal):
-            self.inside_us = max(self.inside_us, seen_at_us)
-        else:
-            self.outside_us = max(self.outside_us, seen_at_us)
+        if signal & INSIDE_BIT:
+            if seen_at_us > self.inside_us:
+                self.inside_us = seen_at_us
+        elif seen_at_us > self.outside_us:
+            self.outside_us = seen_at_us
         self.seen += 1
         if self.thinning and not _survives(seen_at_us, self.thinning):
             return 1
+        if self.times_us and seen_at_us <= self.times_us[-1]:
+            self.ascends = False
         self.times_us.append(seen_at_us)
         self.signals.append(signal)
         return self._thin(gate) if len(self.times_us) > gate.most_reads else 0
@@ -113,11 +119,15 @@ class Track:
         self.decided_us = until_us
 
     def all_reads(self) -> Reads:
-        return in_order(self.times_us, self.signals)
+        return in_order(self.times_us, self.signals, ascending=self.ascends)
 
     def newest(self, most: int, since_us: int) -> Reads:
         """At most its `most` newest reads, since that time."""
-        return in_order(self.times_us[-most:], self.signals[-most:]).between(since_us, self.last_us + 1)
+        times = self.times_us
+        if self.ascends:
+            first = bisect_left(times, since_us, max(0, len(times) - most))
+            return in_order(times[first:], self.signals[first:], ascending=True)
+        return in_order(times[-most:], self.signals[-most:]).between(since_us, self.last_us + 1)
 
     def visit_reads(self, until_us: int | None = None) -> Reads:
         """The open visit's reads, without those that were decided already."""
@@ -151,7 +161,7 @@ class Track:
     def begin_anew(self) -> None:
         """The clock was set back: no time that is known of the tag means anything any more."""
         self.close()
-        self.times_us, self.signals = array("q"), array("q")
+        self.times_us, self.signals, self.ascends = array("q"), array("q"), True
         self.last_us = self.outside_us = self.inside_us = self.crossed_us = self.lingers_us = self.rest_us = NEVER
         self.spans = self.told = ()
 

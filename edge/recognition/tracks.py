@@ -7,7 +7,7 @@ up to date only when it comes to the front, so that a read costs no heap operati
 from collections.abc import Iterator
 from heapq import heappop, heappush
 
-from edge.recognition.columns import is_inside
+from edge.recognition.columns import INSIDE_BIT
 from edge.recognition.gate import US, GateSettings
 from edge.recognition.track import FAR, Track
 
@@ -19,6 +19,7 @@ class Tracks:
 
     def __init__(self, gate: GateSettings) -> None:
         self._gate = gate
+        self._hold_us = gate.hold_us
         self._by_epc: dict[str, Track] = {}
         self._remembered: dict[str, None] = {}  # without an open visit, the longest decided first
         self._deadlines: list[tuple[int, str]] = []
@@ -51,10 +52,12 @@ class Tracks:
             self.in_view += 1
             self._remembered.pop(epc, None)
             if not track.has_deadline:
-                self._wait_for(track, seen_at_us + self._gate.hold_us)
-        self.thinned += track.add(seen_at_us, signal, self._gate)
-        other_us = track.outside_us if is_inside(signal) else track.inside_us
-        if abs(seen_at_us - other_us) <= self._opposite_us:
+                self._wait_for(track, seen_at_us + self._hold_us)
+        thinned = track.add(seen_at_us, signal, self._gate)
+        if thinned:
+            self.thinned += thinned
+        other_us = track.outside_us if signal & INSIDE_BIT else track.inside_us
+        if -self._opposite_us <= seen_at_us - other_us <= self._opposite_us:
             self.between[epc] = track
 
     def pop_silent(self) -> tuple[int, Track] | None:
@@ -64,7 +67,7 @@ class Tracks:
         track = self._by_epc.get(epc)
         if track is None:
             return None
-        silent_us = track.last_us + self._gate.hold_us
+        silent_us = track.last_us + self._hold_us
         if silent_us > due_us:
             self._wait_for(track, silent_us)
             return None
