@@ -21,7 +21,7 @@ from cloud.domain.ledger.target import account_of, dimension_of
 from cloud.domain.moments import moment_of
 from cloud.domain.movement import Kind
 from cloud.domain.rounding import to_minor
-from cloud.store import copy
+from cloud.store import columns, copy
 from cloud.store.batches import place_in_batch
 from cloud.store.costs import append_linked
 from cloud.store.journal import Headers, write_entries
@@ -46,8 +46,6 @@ _STATE = (
     "allowance",
 )
 
-_COPY_HEADER_BYTES, _COPY_TRAILER_BYTES = 19, 2
-
 MOVEMENT = {
     "id": 16, "kind": 8, "item": 8, "qty": 8, "occurred_us": 8, "gateway": 8, "epoch": 16, "seq": 8, "price": 8,
     "rate": 8, "value": 8, "corrects": 16, "original": 16, "src": 8, "dst": 8, "fed": 8, "src_counter": 8,
@@ -63,16 +61,7 @@ Columns = dict[str, NDArray[Any]]
 
 def read_columns(cursor: Cursor, name: str, fields: dict[str, int], **parameters: Any) -> Columns:
     """The rows of a binary COPY whose fields are all present: int64[n] for 8 bytes, uint8[n, 16] for 16."""
-    with cursor.copy(statement("recost", name), parameters) as rows:
-        data = b"".join(bytes(part) for part in rows)[_COPY_HEADER_BYTES:-_COPY_TRAILER_BYTES]
-    layout: list[Any] = [("count", ">i2")]
-    for field, width in fields.items():
-        layout += [(f"{field}_length", ">i4"), (field, ">i8") if width == 8 else (field, "u1", (width,))]
-    table = np.frombuffer(data, np.dtype(layout))
-    return {
-        field: table[field].astype(np.int64) if width == 8 else np.ascontiguousarray(table[field])
-        for field, width in fields.items()
-    }
+    return columns.read_columns(cursor, statement("recost", name), fields, parameters)
 
 
 @dataclass(slots=True)

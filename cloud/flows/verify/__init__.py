@@ -6,6 +6,7 @@ each kind of question, with its statements in queries/verify_<room>.sql:
 
     logs         promise 1: the gateways' logs and the requests of people
     stock        promise 2: quantities, pools, turnovers, the ledger
+    snapshots    promise 2: balance snapshots
     derived      promises 1 and 2: the other derived tables
     ledger       promises 2, 3 and 5: currencies, accounts, dimensions, documents
     append_only  promise 3: what the database itself refuses
@@ -33,6 +34,7 @@ from cloud.flows.verify.logs import check_logs
 from cloud.flows.verify.own_chains import CHAINED, check_own_chains
 from cloud.flows.verify.periods import check_periods
 from cloud.flows.verify.replay import check_replay
+from cloud.flows.verify.snapshots import check_snapshots
 from cloud.flows.verify.stock import check_stock
 from cloud.flows.verify.trace import check_trace
 from cloud.flows.verify.vouchers import check_vouchers
@@ -47,6 +49,7 @@ Room = Callable[[psycopg.Connection], Iterator[Check]]
 _ROOMS: tuple[tuple[int, str, Room], ...] = (
     (1, "logs", check_logs),
     (2, "stock", check_stock),
+    (2, "balance snapshots", check_snapshots),
     (2, "derived tables", check_derived),
     (2, "ledger", check_ledger),
     (3, "refusals", check_append_only),

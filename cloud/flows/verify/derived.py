@@ -11,6 +11,8 @@ import psycopg
 from cloud.flows.verify.check import Check, one_row
 
 DERIVED = {
+    "balance_marks": "stretches and marks of balance snapshots",
+    "balance_snapshots": "stretches and marks of balance snapshots",
     "balances": "balances = sum of movements (10⁻⁶ units)",
     "chain_heads": "chains of the small tables",
     "cost_layers": "pools = cost entries = layers, posted = rounded value, allowance = its entries",
@@ -22,11 +24,13 @@ DERIVED = {
     "open_observations": "tags that wait for their item",
     "periods": "periods that are not where their changes led",
     "places": "places of tags = their newest sighting",
+    "snapshot_balances": "balance snapshots = sum of movements until their moment (10⁻⁶ units)",
     "turnovers": "turnovers = lines (minor units)",
 }
 
 _SETTINGS = "set by people or their software; the books keep what came of it"
 _PICTURE = "a picture for people, replaced by the next message; nothing is booked from it"
+_SIGNAL = "signals of devices, kept for a while; nothing is booked from them"
 UNCHECKED = {
     # Derived, and of no weight of their own.
     "cost_cuts": "a snapshot that may be deleted; promise 6 costs the whole log without it, and finds what it spoils",
@@ -39,6 +43,7 @@ UNCHECKED = {
     "unplaced_tags": "rows to lock; empty after a crash",
     "lane_leases": "who may write now",
     "gate_readings": _PICTURE,
+    **dict.fromkeys(("reading_series", "readings", "reading_minutes", "reading_hours", "reading_retention"), _SIGNAL),
     "gateway_status": "what gateways say of themselves; heads in it that are no batch's are found",
     "unknown_gateways": _PICTURE,
     # What people say: master data, charts, rules, rights.

@@ -49,6 +49,9 @@ GRANT INSERT ON incarnations TO tallygate_ingest;
 
 -- The re-costing job runs as ingest does: snapshots are derived, and it may throw them away.
 GRANT INSERT, DELETE ON cost_cuts, cost_cut_pools, cost_cut_layers TO tallygate_ingest, tallygate_api;
+-- So do the snapshots of balances.
+GRANT INSERT, UPDATE, DELETE ON balance_snapshots TO tallygate_ingest;
+GRANT INSERT, UPDATE ON balance_marks, snapshot_balances TO tallygate_ingest;
 
 -- The API alone: master data, requests, people.
 GRANT INSERT, UPDATE ON items, locations, parties, tags, gates, gateways TO tallygate_api;
