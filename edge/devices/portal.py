@@ -43,6 +43,7 @@ from sllurp.llrp import LLRPClient, LLRPMessage, LLRPReaderClient, LLRPReaderCon
 from sllurp.llrp_errors import LLRPError, ReaderConfigurationError
 from sllurp.llrp_proto import Param_struct
 
+from edge.devices import tag_layouts
 from edge.devices.photo_eyes import PhotoEye, PhotoEyes
 from edge.devices.reader_clock import Arrival, ReaderClock
 from edge.devices.stay_connected import BackOff, DeviceLost, stay_connected
@@ -89,6 +90,7 @@ def _decode_epc_data(data: bytes, _: str | None = None) -> tuple[EpcData, str]:
 # sllurp skips the number of bits that EPCData opens with, so that 90 bits in 12 bytes look like 96. Its
 # table of decoders is there to be added to.
 Param_struct["EPC"]["decode"] = _decode_epc_data
+tag_layouts.install(EpcData)
 
 
 class UnreadableMessage(ValueError):
