@@ -126,8 +126,8 @@ def by_sllurp(body: bytes, _: str):
     return dict(decode_all_parameters(body, None, {"TagReportData": []}, ["TagReportData"])[0]), ""
 
 
-def by_layout(body: bytes, name: str):
-    return dict(Message_struct["RO_ACCESS_REPORT"]["decode"](body, name)), ""
+def by_layout(body: bytes, _: str):
+    return dict(Message_struct["RO_ACCESS_REPORT"]["decode"](body, "RO_ACCESS_REPORT")), ""
 
 
 parts = st.one_of(
