@@ -1,9 +1,11 @@
 """The real services that tests use, started once a session; see CONTRIBUTING.md for the marks.
 
-    edition          which PostgreSQL: `plain` (the wheel's) or `timescaledb` (see `make timescaledb`).
-                     Tests run on TimescaleDB when it is there; those marked `editions` run on both;
-                     `--edition plain` runs everything on the wheel.
-    postgres_server  a running server of that edition (standalone.postgres.Postgres)
+    edition          which PostgreSQL: `plain` (the wheel's), `timescaledb` (see `make timescaledb`) or `given`,
+                     the server that TALLYGATE_TEST_DSN names (its superuser; a server for tests alone, such as
+                     one with TimescaleDB's community edition). Tests run on the given one, else on TimescaleDB
+                     when it is there; those marked `editions` run on each; `--edition plain` runs everything on
+                     the wheel.
+    postgres_server  a running server of that edition (standalone.postgres.Postgres, or GivenServer)
     database         a fresh, migrated database of its own for each test, a clone of a template
     module_database  the same, one for all tests of a file
     dsn              the owner's connection string of `database`
@@ -36,11 +38,14 @@ from standalone.mosquitto import Mosquitto, NoMosquitto, find_mosquitto
 from standalone.ports import HOST, free_port
 from standalone.postgres import OWNER, Postgres, find_binaries, wheel_binaries
 from standalone.runtime import unpacked
+from tests.given_server import PREFIX, VARIABLE, GivenServer, given_dsn
 
-PLAIN, TIMESCALEDB = "plain", "timescaledb"
-TEMPLATE = "tallygate_template"
+PLAIN, TIMESCALEDB, GIVEN = "plain", "timescaledb", "given"
+TEMPLATE = f"{PREFIX}template"
 MEMORY_WANTED = 6 << 30  # bytes; a whole run was seen to use a third of it at most
 CLONE_TIMEOUT_S = 30.0  # for a template that a background worker is still looking at
+
+Server = Postgres | GivenServer
 
 # Durability is PostgreSQL's own and is tested by it; kill -9 loses nothing without fsync. Tests that
 # cut the power start a server of their own.
@@ -54,7 +59,9 @@ TEST_SETTINGS = {
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """`--edition`: run all database tests on one edition."""
-    parser.addoption("--edition", choices=(PLAIN, TIMESCALEDB), help="the PostgreSQL that database tests use")
+    parser.addoption(
+        "--edition", choices=(PLAIN, TIMESCALEDB, GIVEN), help="the PostgreSQL that database tests use"
+    )
 
 
 @pytest.hookimpl(tryfirst=True)  # before hypothesis reads the option
@@ -83,7 +90,8 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "edition" not in metafunc.fixturenames or metafunc.definition.get_closest_marker("editions") is None:
         return
     chosen = metafunc.config.getoption("--edition")
-    metafunc.parametrize("edition", [chosen] if chosen else [PLAIN, TIMESCALEDB], indirect=True, scope="session")
+    each = [PLAIN, TIMESCALEDB, *([GIVEN] if given_dsn() else [])]
+    metafunc.parametrize("edition", [chosen] if chosen else each, indirect=True, scope="session")
 
 
 def absent(service: str, remedy: str) -> None:
@@ -117,21 +125,27 @@ def edition(request: pytest.FixtureRequest) -> str:
     named: str | None = getattr(request, "param", None) or request.config.getoption("--edition")
     here = unpacked("timescaledb") is not None
     if named is None:
-        named = TIMESCALEDB if here or os.environ.get("CI") else PLAIN
+        named = GIVEN if given_dsn() else TIMESCALEDB if here or os.environ.get("CI") else PLAIN
     if named == TIMESCALEDB and not here:
         absent("TimescaleDB", "`make timescaledb` unpacks it on Debian-like hosts")
+    if named == GIVEN and given_dsn() is None:
+        absent("a given server", f"{VARIABLE} names its superuser")
     return named
 
 
 @pytest.fixture(scope="session")
-def servers(session_folder: Path) -> Iterator[Callable[[str], Postgres]]:
+def servers(session_folder: Path) -> Iterator[Callable[[str], Server]]:
     """One server for each edition asked for, started at the first question and stopped at the end."""
-    running: dict[str, Postgres] = {}
+    running: dict[str, Server] = {}
 
-    def server(edition: str) -> Postgres:
+    def server(edition: str) -> Server:
         if edition not in running:
-            binaries = wheel_binaries() if edition == PLAIN else find_binaries()
-            started = Postgres(session_folder, binaries, settings=TEST_SETTINGS)
+            started: Server
+            if edition == GIVEN:
+                started = GivenServer(given_dsn() or "")
+            else:
+                binaries = wheel_binaries() if edition == PLAIN else find_binaries()
+                started = Postgres(session_folder, binaries, settings=TEST_SETTINGS)
             started.start()
             running[edition] = started
             started.ensure_login(OWNER, owns_schema=True)
@@ -144,7 +158,7 @@ def servers(session_folder: Path) -> Iterator[Callable[[str], Postgres]]:
 
 
 @pytest.fixture(scope="session")
-def postgres_server(servers: Callable[[str], Postgres], edition: str) -> Postgres:
+def postgres_server(servers: Callable[[str], Server], edition: str) -> Server:
     """A running server of the test's edition; do not kill this one, others use it."""
     return servers(edition)
 
@@ -153,7 +167,7 @@ def postgres_server(servers: Callable[[str], Postgres], edition: str) -> Postgre
 class Database:
     """A migrated database: the owner's connection string, and the services' by role."""
 
-    server: Postgres
+    server: Server
     name: str
 
     @property
@@ -167,7 +181,7 @@ class Database:
 
 
 @pytest.fixture(scope="session")
-def clone(servers: Callable[[str], Postgres]) -> Callable[[str], Database]:
+def clone(servers: Callable[[str], Server]) -> Callable[[str], Database]:
     """Make a database from the edition's template; the template is migrated once."""
     # Here, so that tests without a database can be collected while the schema does not load.
     from cloud.store.migrate import SERVICE_ROLES, migrate
@@ -184,21 +198,21 @@ def clone(servers: Callable[[str], Postgres]) -> Callable[[str], Database]:
             _close_template(server)
             made[edition] = 0
         made[edition] += 1
-        name = f"test_{made[edition]}"
+        name = f"{PREFIX}{made[edition]}"
         _clone_template(server, name)
         return Database(server, name)
 
     return fresh
 
 
-def _close_template(server: Postgres) -> None:
+def _close_template(server: Server) -> None:
     """Let nobody in any more: TimescaleDB's workers visit every database, and CREATE DATABASE waits 5 s for them."""
     with psycopg.connect(server.superuser_dsn, autocommit=True) as connection:
         connection.execute(sql.SQL("ALTER DATABASE {} ALLOW_CONNECTIONS false").format(sql.Identifier(TEMPLATE)))
         connection.execute("SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = %s", [TEMPLATE])
 
 
-def _clone_template(server: Postgres, name: str) -> None:
+def _clone_template(server: Server, name: str) -> None:
     statement = sql.SQL("CREATE DATABASE {} TEMPLATE {} OWNER {}").format(
         sql.Identifier(name), sql.Identifier(TEMPLATE), sql.Identifier(OWNER)
     )
