@@ -6,10 +6,13 @@ TALLYGATE_MQTT_USER      the cloud's user, TALLYGATE_MQTT_PASSWORD or …_FILE
 TALLYGATE_MQTT_CA_FILE   certificate authority of the broker; set: TLS, absent: plain (loopback only)
 TALLYGATE_API_LISTEN     host:port of the web service
 TALLYGATE_API_PROXIES    addresses of reverse proxies whose X-Forwarded-For and -Proto are believed, by commas
+TALLYGATE_READINGS_RAW_DAYS, TALLYGATE_READINGS_MINUTE_DAYS, TALLYGATE_READINGS_HOUR_DAYS
+                         how long raw readings, minutes and hours are kept
 TALLYGATE_KERNEL_CACHE   folder where compiled kernels are kept; must be known before numba is imported
 """
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from ipaddress import ip_network
@@ -75,10 +78,48 @@ def proxies(environment: Mapping[str, str] = os.environ) -> list[str]:
     return found
 
 
+@dataclass(frozen=True, slots=True)
+class ReadingDays:
+    """How many days readings are kept: raw ≤ minutes ≤ hours."""
+
+    raw: int = 7
+    minutes: int = 92
+    hours: int = 1827
+
+    def __post_init__(self) -> None:
+        if not RAW_DAYS_LEAST <= self.raw <= self.minutes <= self.hours <= READING_DAYS_MOST:
+            raise WrongSetting(
+                f"TALLYGATE_READINGS_…_DAYS: expected {RAW_DAYS_LEAST} ≤ raw ≤ minutes ≤ hours ≤ {READING_DAYS_MOST}, "
+                f"got {self.raw}, {self.minutes}, {self.hours}"
+            )
+
+
+# As migration 0013 has them. What is a day late is still stored, and there is no knowing a second copy of what is gone.
+RAW_DAYS_LEAST = 2
+READING_DAYS_MOST = 36_600
+
+
+def reading_days(environment: Mapping[str, str] = os.environ) -> ReadingDays:
+    """How long readings are kept. Raises WrongSetting."""
+    default = ReadingDays()
+    return ReadingDays(
+        _days(environment, "TALLYGATE_READINGS_RAW_DAYS", default.raw),
+        _days(environment, "TALLYGATE_READINGS_MINUTE_DAYS", default.minutes),
+        _days(environment, "TALLYGATE_READINGS_HOUR_DAYS", default.hours),
+    )
+
+
 def kernel_cache(environment: Mapping[str, str] = os.environ) -> Path | None:
     """Where compiled kernels are kept; None: where numba keeps them, beside the source or in the user's cache."""
     folder = environment.get("TALLYGATE_KERNEL_CACHE")
     return Path(folder).expanduser().absolute() if folder else None
+
+
+def _days(environment: Mapping[str, str], name: str, default: int) -> int:
+    text = environment.get(name) or str(default)
+    if not re.fullmatch(r"[0-9]{1,6}", text):
+        raise WrongSetting(f"{name}: expected a number of days, got {text!r}")
+    return int(text)
 
 
 def _needed(environment: Mapping[str, str], name: str) -> str:

@@ -1,6 +1,7 @@
 """`tallygate jobs`: what runs beside ingest, with the same rights.
 
-tallygate jobs [--once]                                  re-cost marked pools, until told to stop or once
+tallygate jobs [--once]                                  re-cost marked pools, drop old readings; until told to
+                                                         stop, or once
 tallygate jobs settle COMPANY --period 2026-10           settle a soft-closed period of periodic methods
 """
 
@@ -11,6 +12,7 @@ import re
 import signal
 import socket
 import sys
+import threading
 from collections.abc import Sequence
 
 import psycopg
@@ -18,8 +20,11 @@ import psycopg
 from cloud import settings
 from cloud.flows.post_adjustments import BooksDisagree
 from cloud.flows.settle_period import CannotSettle, settle_period
+from cloud.jobs.readings_keeping import ReadingsKeeping
 from cloud.jobs.recosting import APPLICATION, RecostingJob
 from cloud.store.master import find_company
+
+STOP_S = 10.0  # one round of dropping old readings, with its longest wait for a lock
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -53,11 +58,22 @@ def _period(text: str) -> int:
 
 def _recost(dsn: str, arguments: argparse.Namespace) -> int:
     job = RecostingJob(dsn, arguments.name)
+    readings = ReadingsKeeping(dsn, settings.reading_days(), job.stop)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: job.stop.set())
     if arguments.once:
-        return 1 if job.once() else 0
-    job.run()
+        failed = job.once()
+        readings.once()
+        return 1 if failed else 0
+    # In a thread: re-costing a component may take longer than readings can wait for their partitions.
+    keeping = threading.Thread(target=readings.run, name="readings", daemon=True)
+    keeping.start()
+    try:
+        job.run()
+    finally:
+        job.stop.set()
+        keeping.join(STOP_S)
+    job.counters.update(readings.counters)
     logging.getLogger(__name__).info("jobs stopped", extra={"counters": dict(job.counters)})
     return 0
 

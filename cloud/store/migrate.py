@@ -38,12 +38,26 @@ def migrate(dsn: str) -> list[str]:
                 connection.execute(_text(path))
                 connection.execute("INSERT INTO schema_migrations (name) VALUES (%s)", [path.stem])
             applied.append(path.stem)
-        if create_extension(connection):
+        for name in _of_the_edition(connection):
             with connection.transaction():
-                connection.execute(_text(MIGRATIONS / "timescaledb.sql"))
+                connection.execute(_text(MIGRATIONS / f"{name}.sql"))
         with connection.transaction():
             connection.execute(_text(MIGRATIONS / "grants.sql"))
     return applied
+
+
+def _of_the_edition(connection: psycopg.Connection) -> list[str]:
+    """What is run after the migrations, each time: how this server cuts, rolls up and drops time series."""
+    if not create_extension(connection):
+        return ["readings_partitions"]
+    names = ["timescaledb", "readings_hypertables"]
+    return [*names, "readings_continuous"] if is_community(connection) else names
+
+
+def is_community(connection: psycopg.Connection) -> bool:
+    """Whether TimescaleDB is there with the features of its community edition."""
+    row = connection.execute("SELECT current_setting('timescaledb.license', true)").fetchone()
+    return row is not None and row[0] == "timescale"
 
 
 def create_extension(connection: psycopg.Connection) -> bool:

@@ -46,6 +46,11 @@ GRANT UPDATE (settled_at) ON periods TO tallygate_ingest, tallygate_api;
 GRANT INSERT, UPDATE ON lane_leases, gate_readings, gateway_status, unknown_gateways TO tallygate_ingest;
 GRANT INSERT, UPDATE, DELETE ON ingest_workers TO tallygate_ingest;
 GRANT INSERT ON incarnations TO tallygate_ingest;
+-- Readings: signals, not books. Rollups are added to in place; what is old the function drops, and nobody else.
+GRANT INSERT ON readings, reading_series TO tallygate_ingest;
+GRANT INSERT, UPDATE ON reading_minutes, reading_hours TO tallygate_ingest;
+REVOKE ALL ON FUNCTION keep_readings(integer, integer, integer), apply_reading_retention() FROM PUBLIC;
+GRANT EXECUTE ON FUNCTION keep_readings(integer, integer, integer) TO tallygate_ingest;
 
 -- The re-costing job runs as ingest does: snapshots are derived, and it may throw them away.
 GRANT INSERT, DELETE ON cost_cuts, cost_cut_pools, cost_cut_layers TO tallygate_ingest, tallygate_api;
