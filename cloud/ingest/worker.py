@@ -1,8 +1,8 @@
 """The ingest worker: messages in, batches committed, `applied` out.
 
 One thread does everything but MQTT's own reading: take what waits, sort it by company, record it, answer.
-When the database is away the batch in hand is kept and tried again; what arrives meanwhile fills a bounded
-queue, and what that drops the gateways send again.
+When the database does not serve (patience.py) the batch in hand is kept and tried again; what arrives meanwhile
+fills a bounded queue, and what that drops the gateways send again.
 """
 
 import logging
@@ -16,7 +16,8 @@ import psycopg
 
 from cloud.flows.incarnation import current_incarnation
 from cloud.flows.record_batch import LeaseLost, Received, Recorded, record_batch
-from cloud.ingest.leases import RENEW_S, Leases
+from cloud.ingest.leases import LEASE_S, Leases
+from cloud.ingest.patience import Patience
 from cloud.ingest.quarantine import Suspects
 from cloud.ingest.registry import Registered, Registry
 from cloud.ingest.subscriber import Arrived, Subscriber
@@ -29,12 +30,6 @@ log = logging.getLogger(__name__)
 BATCH_MESSAGES = 40  # of up to 500 movements: the 20,000 of ARCHITECTURE.md "The batch"
 WAIT_S = 0.2  # how long an idle worker sleeps before it looks at its leases again
 ANSWER_AGAIN_S = 1.0  # a gateway is told the same again at most this often
-RETRY_S = (0.5, 10.0)  # first wait and longest while the database is away
-
-APPLICATION = "tallygate ingest"
-# A batch holds one movement or 20,000: a plan kept from one would be wrong for the other, and the checks of 40,000
-# lines are not to be written to disk and read again.
-PLAN_EACH_TIME = "-c plan_cache_mode=force_custom_plan -c work_mem=64MB"
 
 Key = tuple[int, int]  # company_id, gateway_id
 Newest = dict[tuple[int, str], tuple[readings.GateReadings, int]]  # by company and gate, with all its reads
@@ -51,12 +46,11 @@ class _Owed:
 class Worker:
     """One ingest worker. `run` ends when `stop` is set."""
 
-    def __init__(self, dsn: str, subscriber: Subscriber, name: str) -> None:
+    def __init__(self, dsn: str, subscriber: Subscriber, name: str, lease_s: float = LEASE_S) -> None:
         self.counters: Counter[str] = Counter()
         self.stop = threading.Event()
-        self._dsn = dsn
         self._subscriber = subscriber
-        self._leases = Leases(name)
+        self._leases = Leases(name, lease_s=lease_s)
         self._registry = Registry()
         self._suspects = Suspects()
         self._addresses: dict[Key, GatewayAddress] = {}
@@ -66,32 +60,11 @@ class Worker:
         self._renew_at_s = 0.0
         self._incarnation = 0
         self._in_hand: list[Arrived] = []
-        self._complaint: str | None = None
-        self._retry_s = RETRY_S[0]
+        self._patience = Patience(dsn, self.stop, self.counters)
 
     def run(self) -> None:
         """Until told to stop: work while the database is there, wait while it is not."""
-        while not self.stop.is_set():
-            try:
-                with psycopg.connect(
-                    self._dsn, autocommit=True, application_name=APPLICATION, options=PLAN_EACH_TIME
-                ) as connection:
-                    self._begin(connection)
-                    self._serve(connection)
-            except psycopg.Error as error:
-                self.counters["database_lost"] += 1
-                said = str(error).strip()
-                if said != self._complaint:
-                    log.error("the database does not work for us", extra={"error": said})
-                    self._complaint = said
-                self.stop.wait(self._retry_s)
-                self._retry_s = min(2 * self._retry_s, RETRY_S[1])
-
-    def _is_well(self) -> None:
-        """One round has been served from end to end."""
-        if self._complaint is not None:
-            log.info("the database works for us again")
-        self._complaint, self._retry_s = None, RETRY_S[0]
+        self._patience.serve(self._serve)
 
     def _begin(self, connection: psycopg.Connection) -> None:
         self._incarnation = current_incarnation(connection)
@@ -99,6 +72,7 @@ class Worker:
         self._renew_at_s = 0.0
 
     def _serve(self, connection: psycopg.Connection) -> None:
+        self._begin(connection)
         while not self.stop.is_set():
             self._keep_leases(connection)
             if not self._in_hand:
@@ -107,7 +81,7 @@ class Worker:
                 self._work(connection, self._in_hand)
                 self._in_hand = []
             self._answer(connection)
-            self._is_well()
+            self._patience.is_well()
         self._leases.give_back(connection)
 
     def _keep_leases(self, connection: psycopg.Connection) -> None:
@@ -118,7 +92,7 @@ class Worker:
         if now_s < self._renew_at_s:
             return
         new = self._leases.renew(connection)
-        self._renew_at_s = now_s + RENEW_S
+        self._renew_at_s = now_s + self._leases.renew_s
         if new:
             log.info("lanes taken", extra={"lanes": len(new), "worker": self._leases.worker})
             self._owe_everybody(connection, new)
