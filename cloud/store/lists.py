@@ -302,10 +302,12 @@ def balances(
     company_id: int,
     after: tuple[int, int, int, int],
     limit: int,
-    item: str | None,
-    location: str | None,
+    item: str | None = None,
+    location: str | None = None,
+    site: str | None = None,
+    lot: str | None = None,
 ) -> list[BalanceRow]:
-    """Balances that are not zero, by item, location, lot and status; `item` and `location` are codes."""
+    """Balances that are not zero, by item, location, lot and status; what they are of is told by codes."""
     item_id, location_id, lot_id, status = after
     return _all(
         connection,
@@ -319,6 +321,8 @@ def balances(
         limit=limit,
         item=item,
         location=location,
+        site=site,
+        lot=lot,
     )
 
 

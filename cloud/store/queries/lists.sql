@@ -119,11 +119,14 @@ SELECT b.item_id, b.location_id, b.lot_id, b.status, i.code AS item, i.name_zh, 
   JOIN items i USING (company_id, item_id)
   JOIN locations l ON l.company_id = b.company_id AND l.location_id = b.location_id
   LEFT JOIN lots o ON o.company_id = b.company_id AND o.lot_id = b.lot_id
+  LEFT JOIN locations t ON t.company_id = l.company_id AND t.location_id = l.site_id
  WHERE b.company_id = %(company)s AND b.qty_micro <> 0
    AND (b.item_id, b.location_id, b.lot_id, b.status)
        > (%(item_id)s::integer, %(location_id)s::integer, %(lot_id)s::integer, %(status)s::smallint)
    AND (%(item)s::text IS NULL OR i.code = %(item)s)
    AND (%(location)s::text IS NULL OR l.code = %(location)s)
+   AND (%(site)s::text IS NULL OR t.code = %(site)s)
+   AND (%(lot)s::text IS NULL OR o.code = %(lot)s)
  ORDER BY b.item_id, b.location_id, b.lot_id, b.status LIMIT %(limit)s
 
 -- expectations --
