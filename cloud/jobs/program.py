@@ -1,7 +1,7 @@
 """`tallygate jobs`: what runs beside ingest, with the same rights.
 
-tallygate jobs [--once]                                  re-cost marked pools, drop old readings; until told to
-                                                         stop, or once
+tallygate jobs [--once]                                  re-cost marked pools, bring balance snapshots forward, drop
+                                                         old readings; until told to stop, or once
 tallygate jobs settle COMPANY --period 2026-10           settle a soft-closed period of periodic methods
 """
 
@@ -20,11 +20,14 @@ import psycopg
 from cloud import settings
 from cloud.flows.post_adjustments import BooksDisagree
 from cloud.flows.settle_period import CannotSettle, settle_period
+from cloud.jobs.balance_keeping import BalanceKeeping
 from cloud.jobs.readings_keeping import ReadingsKeeping
 from cloud.jobs.recosting import APPLICATION, RecostingJob
 from cloud.store.master import find_company
 
-STOP_S = 10.0  # one round of dropping old readings, with its longest wait for a lock
+STOP_S = (
+    10.0  # one round of dropping old readings, with its longest wait for a lock; one step of balance snapshots
+)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -58,22 +61,27 @@ def _period(text: str) -> int:
 
 def _recost(dsn: str, arguments: argparse.Namespace) -> int:
     job = RecostingJob(dsn, arguments.name)
-    readings = ReadingsKeeping(dsn, settings.reading_days(), job.stop)
+    beside = (ReadingsKeeping(dsn, settings.reading_days(), job.stop), BalanceKeeping(dsn, job.stop))
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: job.stop.set())
     if arguments.once:
         failed = job.once()
-        readings.once()
+        for one in beside:
+            one.once()
         return 1 if failed else 0
-    # In a thread: re-costing a component may take longer than readings can wait for their partitions.
-    keeping = threading.Thread(target=readings.run, name="readings", daemon=True)
-    keeping.start()
+    # In threads: re-costing a component may take longer than readings can wait for their partitions, and readers of
+    # past balances for their snapshots.
+    threads = [threading.Thread(target=one.run, name=type(one).__name__, daemon=True) for one in beside]
+    for thread in threads:
+        thread.start()
     try:
         job.run()
     finally:
         job.stop.set()
-        keeping.join(STOP_S)
-    job.counters.update(readings.counters)
+        for thread in threads:
+            thread.join(STOP_S)
+    for one in beside:
+        job.counters.update(one.counters)
     logging.getLogger(__name__).info("jobs stopped", extra={"counters": dict(job.counters)})
     return 0
 
