@@ -89,7 +89,8 @@ class ReadingDays:
     def __post_init__(self) -> None:
         if not RAW_DAYS_LEAST <= self.raw <= self.minutes <= self.hours <= READING_DAYS_MOST:
             raise WrongSetting(
-                f"TALLYGATE_READINGS_…_DAYS: expected {RAW_DAYS_LEAST} ≤ raw ≤ minutes ≤ hours ≤ {READING_DAYS_MOST}, "
+                "TALLYGATE_READINGS_RAW_DAYS, …_MINUTE_DAYS, …_HOUR_DAYS: expected "
+                f"{RAW_DAYS_LEAST} ≤ raw ≤ minutes ≤ hours ≤ {READING_DAYS_MOST}, "
                 f"got {self.raw}, {self.minutes}, {self.hours}"
             )
 

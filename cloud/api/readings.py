@@ -80,6 +80,14 @@ def _place(series_id: int, at_us: int, message: int) -> Place:
 
 def _show(row: ReadingRow) -> ReadingOut:
     return ReadingOut(
-        site=row.site, gateway=row.gateway, source=row.source, quantity=row.quantity, at=row.at, samples=row.samples,
-        total=row.total, mean=row.total / row.samples, lowest=row.lowest, highest=row.highest,
-    )  # fmt: skip
+        site=row.site,
+        gateway=row.gateway,
+        source=row.source,
+        quantity=row.quantity,
+        at=row.at.astimezone(UTC),
+        samples=row.samples,
+        total=row.total,
+        mean=row.total / row.samples,
+        lowest=row.lowest,
+        highest=row.highest,
+    )

@@ -6,6 +6,7 @@ fills a bounded queue, and what that drops the gateways send again.
 """
 
 import logging
+import math
 import threading
 import time
 from collections import Counter, defaultdict
@@ -19,10 +20,11 @@ from cloud.flows.record_batch import LeaseLost, Received, Recorded, record_batch
 from cloud.ingest.leases import LEASE_S, Leases
 from cloud.ingest.patience import Patience
 from cloud.ingest.quarantine import Suspects
+from cloud.ingest.readings_intake import ReadingsIntake
 from cloud.ingest.registry import Registered, Registry
 from cloud.ingest.subscriber import Arrived, Subscriber
 from cloud.store.sql import statement
-from protocols.wire import applied, movement, readings, status
+from protocols.wire import applied, movement, status
 from protocols.wire.topics import GatewayAddress, WrongTopic, parse_topic
 
 log = logging.getLogger(__name__)
@@ -32,7 +34,6 @@ WAIT_S = 0.2  # how long an idle worker sleeps before it looks at its leases aga
 ANSWER_AGAIN_S = 1.0  # a gateway is told the same again at most this often
 
 Key = tuple[int, int]  # company_id, gateway_id
-Newest = dict[tuple[int, str], tuple[readings.GateReadings, int]]  # by company and gate, with all its reads
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class Worker:
         self._leases = Leases(name, lease_s=lease_s)
         self._registry = Registry()
         self._suspects = Suspects()
+        self._readings = ReadingsIntake(self.counters)
         self._addresses: dict[Key, GatewayAddress] = {}
         self._answered_s: dict[Key, float] = {}
         self._told: dict[Key, bytes] = {}
@@ -70,6 +72,7 @@ class Worker:
         self._incarnation = current_incarnation(connection)
         self._leases.held = set()
         self._renew_at_s = 0.0
+        self._readings.begin()
 
     def _serve(self, connection: psycopg.Connection) -> None:
         self._begin(connection)
@@ -81,7 +84,9 @@ class Worker:
                 self._work(connection, self._in_hand)
                 self._in_hand = []
             self._answer(connection)
+            self._readings.flush(connection, self._leases.lease, time.monotonic())
             self._patience.is_well()
+        self._readings.flush(connection, self._leases.lease, math.inf)
         self._leases.give_back(connection)
 
     def _keep_leases(self, connection: psycopg.Connection) -> None:
@@ -111,7 +116,7 @@ class Worker:
 
     def _work(self, connection: psycopg.Connection, arrived: list[Arrived]) -> None:
         by_company: dict[int, list[Received]] = defaultdict(list)
-        newest: Newest = {}
+        seen: list[tuple[Registered, Arrived]] = []
         for message in arrived:
             try:
                 address, channel = parse_topic(message.topic)
@@ -125,15 +130,19 @@ class Worker:
             self._addresses[registered.company_id, registered.gateway_id] = address
             if channel == "status":
                 self._status(connection, registered, message)
+            elif (registered.company_id, registered.lane) not in self._leases.held:
+                continue
             elif channel == "readings":
-                self._readings(registered, message, newest)
-            elif (registered.company_id, registered.lane) in self._leases.held:
+                seen.append((registered, message))
+            else:
                 received = self._read(connection, registered, message)
                 if received is not None:
                     by_company[registered.company_id].append(received)
-        self._put_readings(connection, newest)
         for company_id, messages in by_company.items():
             self._record(connection, company_id, messages)
+        # Last, because these messages are worked through again when the database goes away under one of the batches.
+        for registered, message in seen:
+            self._readings.take(registered, message)
 
     def _unknown(self, connection: psycopg.Connection, address: GatewayAddress) -> None:
         self.counters["unknown_gateway"] += 1
@@ -253,29 +262,6 @@ class Worker:
                     {"company": gateway.company_id, "gateway": gateway.gateway_id, "epoch": held.epoch,
                      "end_seq": held.end},
                 )  # fmt: skip
-
-    def _readings(
-        self,
-        gateway: Registered,
-        message: Arrived,
-        newest: dict[tuple[int, str], tuple[readings.GateReadings, int]],
-    ) -> None:
-        try:
-            seen = readings.decode(message.payload)
-        except movement.UnreadableMessage:
-            self.counters["unreadable_readings"] += 1
-            return
-        before = newest.get((gateway.company_id, seen.gate))
-        newest[gateway.company_id, seen.gate] = (seen, seen.reads + (before[1] if before else 0))
-
-    def _put_readings(self, connection: psycopg.Connection, newest: Newest) -> None:
-        now = datetime.now(UTC)
-        for (company_id, gate), (seen, reads) in sorted(newest.items()):
-            connection.execute(
-                statement("ingest", "put_readings"),
-                {"company": company_id, "gate": gate, "received_at": now,
-                 "summary": readings.encode(seen).decode(), "reads": reads},
-            )  # fmt: skip
 
     # ── Answers ──
 

@@ -19,7 +19,7 @@ from cloud.ingest.subscriber import Subscriber
 from cloud.ingest.worker import Worker
 from cloud.settings import BrokerSettings
 from cloud.store.master import put_gateway
-from protocols.wire import applied, status
+from protocols.wire import applied, readings, status
 from standalone.postgres import OWNER
 from tests.makers import GatewayLog, Warehouse, make_warehouse
 
@@ -342,3 +342,49 @@ def _done(connection: psycopg.Connection, statement: sql.Composed) -> bool:
     except psycopg.errors.ObjectInUse:
         return False
     return True
+
+
+def reads(gate: str, at_us: int, count: int) -> bytes:
+    tags = [readings.TagSeen(epc="E280", reads=count, antennas=[1], peak_rssi_dbm=-47.5)]
+    return readings.encode(
+        readings.GateReadings(
+            schema=1, gate=gate, from_us=at_us - 1_000_000, to_us=at_us, reads=count, tags_total=1, tags=tags
+        )
+    )
+
+
+def test_readings_are_kept_by_the_worker_that_holds_the_lane_and_by_no_other(
+    cloud: Cloud, gateway: Gateway
+) -> None:
+    lanes, now_us = cloud.warehouse.log.lane, time.time_ns() // 1000
+    cloud.warehouse.owner.execute(
+        "INSERT INTO lane_leases VALUES (%s, %s, 'another', 1, 'infinity')", [cloud.warehouse.company_id, lanes]
+    )
+    worker = cloud.start()
+    eventually(lambda: len(worker._leases.held) == 15)
+    gateway.send(reads("dock-1", now_us, 5), "readings")
+    gateway.send(status.encode(status.Status(schema=1, online=True)), "status")
+    eventually(lambda: cloud.warehouse.fetch("SELECT count(*) FROM gateway_status") == [(1,)])
+    assert cloud.warehouse.fetch("SELECT count(*) FROM gate_readings") == [(0,)]
+    cloud.warehouse.owner.execute("DELETE FROM lane_leases WHERE worker = 'another'")
+    eventually(lambda: len(worker._leases.held) == 16)
+    for second in (1, 2, 2):  # the third is a copy
+        gateway.send(reads("dock-1", now_us + second, 7), "readings")
+    eventually(lambda: worker.counters["readings_stored"] == 6)
+    eventually(lambda: cloud.warehouse.fetch("SELECT gate, reads_total FROM gate_readings") == [("dock-1", 21)])
+    cloud.stop()
+    assert cloud.warehouse.fetch(
+        "SELECT s.source, sum(r.samples), sum(r.total) FROM readings r"
+        " JOIN reading_series s USING (company_id, series_id) WHERE s.quantity = 'reads' GROUP BY 1"
+    ) == [("dock-1", 2, 14.0)]
+
+
+def test_readings_that_wait_are_stored_when_the_worker_is_told_to_stop(cloud: Cloud, gateway: Gateway) -> None:
+    worker = cloud.start()
+    now_us = time.time_ns() // 1000
+    gateway.send(reads("dock-1", now_us, 1), "readings")
+    eventually(lambda: worker.counters["readings_stored"] == 3)  # at once; the next waits for company
+    gateway.send(reads("dock-1", now_us + 1, 2), "readings")
+    eventually(lambda: cloud.warehouse.fetch("SELECT reads_total FROM gate_readings") == [(3,)])
+    cloud.stop()
+    assert cloud.warehouse.fetch("SELECT count(*) FROM readings") == [(6,)]

@@ -25,7 +25,7 @@ SELECT keep_readings(%(raw)s, %(minutes)s, %(hours)s)
 
 -- raw --
 -- A page of raw readings, series by series in the order of time.
-SELECT g.site, g.code, s.source, s.quantity, s.series_id, r.at, r.message, r.samples, r.total, r.lowest, r.highest
+SELECT g.site, g.code AS gateway, s.source, s.quantity, s.series_id, r.at, r.message, r.samples, r.total, r.lowest, r.highest
   FROM reading_series s
   JOIN gateways g ON g.company_id = s.company_id AND g.gateway_id = s.gateway_id
  CROSS JOIN LATERAL (
@@ -42,7 +42,7 @@ SELECT g.site, g.code, s.source, s.quantity, s.series_id, r.at, r.message, r.sam
 
 -- minutes --
 -- As raw, in minutes; of a kind with it so that both are read alike.
-SELECT g.site, g.code, s.source, s.quantity, s.series_id, r.at, 0::bigint, r.samples, r.total, r.lowest, r.highest
+SELECT g.site, g.code AS gateway, s.source, s.quantity, s.series_id, r.at, 0::bigint AS message, r.samples, r.total, r.lowest, r.highest
   FROM reading_series s
   JOIN gateways g ON g.company_id = s.company_id AND g.gateway_id = s.gateway_id
  CROSS JOIN LATERAL (
@@ -59,7 +59,7 @@ SELECT g.site, g.code, s.source, s.quantity, s.series_id, r.at, 0::bigint, r.sam
 
 -- hours --
 -- As minutes, in hours.
-SELECT g.site, g.code, s.source, s.quantity, s.series_id, r.at, 0::bigint, r.samples, r.total, r.lowest, r.highest
+SELECT g.site, g.code AS gateway, s.source, s.quantity, s.series_id, r.at, 0::bigint AS message, r.samples, r.total, r.lowest, r.highest
   FROM reading_series s
   JOIN gateways g ON g.company_id = s.company_id AND g.gateway_id = s.gateway_id
  CROSS JOIN LATERAL (
