@@ -4,6 +4,7 @@ TALLYGATE_DSN            PostgreSQL connection string, TALLYGATE_DSN_FILE the sa
 TALLYGATE_MQTT_HOST      broker, TALLYGATE_MQTT_PORT (1883, or 8883 with a CA file)
 TALLYGATE_MQTT_USER      the cloud's user, TALLYGATE_MQTT_PASSWORD or …_FILE
 TALLYGATE_MQTT_CA_FILE   certificate authority of the broker; set: TLS, absent: plain (loopback only)
+TALLYGATE_LEASE_S        how long an ingest worker holds its lanes without a word, 1 … 60 s (10)
 TALLYGATE_API_LISTEN     host:port of the web service
 TALLYGATE_API_PROXIES    addresses of reverse proxies whose X-Forwarded-For and -Proto are believed, by commas
 TALLYGATE_READINGS_RAW_DAYS, TALLYGATE_READINGS_MINUTE_DAYS, TALLYGATE_READINGS_HOUR_DAYS
@@ -57,6 +58,21 @@ def broker(environment: Mapping[str, str] = os.environ) -> BrokerSettings:
         password=_secret(environment, "TALLYGATE_MQTT_PASSWORD"),
         ca_file=Path(ca_file) if ca_file else None,
     )
+
+
+LEASE_S_LEAST, LEASE_S_USUAL, LEASE_S_MOST = 1.0, 10.0, 60.0
+
+
+def lease_s(environment: Mapping[str, str] = os.environ) -> float:
+    """How long a worker's lanes stay its own when nothing is heard of it, in seconds. Raises WrongSetting."""
+    said = environment.get("TALLYGATE_LEASE_S", str(LEASE_S_USUAL))
+    try:
+        seconds = float(said)
+    except ValueError:
+        seconds = 0.0
+    if not LEASE_S_LEAST <= seconds <= LEASE_S_MOST:
+        raise WrongSetting(f"TALLYGATE_LEASE_S: expected {LEASE_S_LEAST:g} … {LEASE_S_MOST:g} s, got {said!r}")
+    return seconds
 
 
 def listen(environment: Mapping[str, str] = os.environ) -> Listen:

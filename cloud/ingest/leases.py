@@ -1,6 +1,6 @@
 """Lanes leased in PostgreSQL: who applies which gateways' logs.
 
-A lease lasts LEASE_S and is renewed every RENEW_S. A worker that dies is followed by another within
+A lease lasts LEASE_S and is renewed three times as often. A worker that dies is followed by another within
 LEASE_S; one that only slept finds out in its next transaction, which checks its token under a row lock.
 Workers share the lanes evenly: one that comes is given its share at the others' next renewal.
 """
@@ -14,7 +14,7 @@ from cloud.flows.record_batch import Lease
 from cloud.store.sql import statement
 
 LEASE_S = 10.0  # ARCHITECTURE promises that a dead worker's lanes move within 15 s
-RENEW_S = 3.0  # three chances before the lease ends
+CHANCES = 3  # to renew a lease before it ends
 
 Lane = tuple[int, int]  # company_id, lane
 
@@ -25,7 +25,13 @@ class Leases:
 
     worker: str
     token: int = field(default_factory=lambda: secrets.randbits(63))
+    lease_s: float = LEASE_S
     held: set[Lane] = field(default_factory=set)
+
+    @property
+    def renew_s(self) -> float:
+        """How often the leases are to be renewed, in seconds."""
+        return self.lease_s / CHANCES
 
     @property
     def lease(self) -> Lease:
@@ -37,7 +43,7 @@ class Leases:
 
         Raises psycopg.Error.
         """
-        who = {"worker": self.worker, "token": self.token, "seconds": LEASE_S}
+        who = {"worker": self.worker, "token": self.token, "seconds": self.lease_s}
         with connection.transaction():
             connection.execute(statement("ingest", "announce"), who)
             workers, rank = connection.execute(statement("ingest", "share"), who).fetchone() or (1, 0)

@@ -21,13 +21,14 @@ def main(argv: list[str] | None = None) -> int:
     parser.add_argument("--name", default=f"{socket.gethostname()}-{os.getpid()}", help="name of this worker")
     arguments = parser.parse_args(argv)
     try:
-        dsn, broker = settings.dsn(), settings.broker()
+        settings.dsn(), settings.broker()  # asked again at every try: a password may change in its file
+        lease_s = settings.lease_s()
     except settings.WrongSetting as error:
         print(f"tallygate ingest: {error}", file=sys.stderr)
         return 2
     # A client id of its own for each life: a broker that still believes in the last one would shut us out.
-    subscriber = Subscriber(broker, f"tallygate-ingest-{secrets.token_hex(4)}")
-    worker = Worker(dsn, subscriber, arguments.name)
+    subscriber = Subscriber(settings.broker, f"tallygate-ingest-{secrets.token_hex(4)}")
+    worker = Worker(settings.dsn, subscriber, arguments.name, lease_s)
     for number in (signal.SIGTERM, signal.SIGINT):
         signal.signal(number, lambda *_: worker.stop.set())
     copy_kernels.warm_up()

@@ -10,6 +10,7 @@ import math
 import threading
 import time
 from collections import Counter, defaultdict
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
@@ -17,6 +18,7 @@ import psycopg
 
 from cloud.flows.incarnation import current_incarnation
 from cloud.flows.record_batch import LeaseLost, Received, Recorded, record_batch
+from cloud.ingest import troubles
 from cloud.ingest.leases import LEASE_S, Leases
 from cloud.ingest.patience import Patience
 from cloud.ingest.quarantine import Suspects
@@ -47,7 +49,9 @@ class _Owed:
 class Worker:
     """One ingest worker. `run` ends when `stop` is set."""
 
-    def __init__(self, dsn: str, subscriber: Subscriber, name: str, lease_s: float = LEASE_S) -> None:
+    def __init__(
+        self, dsn: str | Callable[[], str], subscriber: Subscriber, name: str, lease_s: float = LEASE_S
+    ) -> None:
         self.counters: Counter[str] = Counter()
         self.stop = threading.Event()
         self._subscriber = subscriber
@@ -77,17 +81,24 @@ class Worker:
     def _serve(self, connection: psycopg.Connection) -> None:
         self._begin(connection)
         while not self.stop.is_set():
+            self._patience.look(connection, self._waits_for())
             self._keep_leases(connection)
             if not self._in_hand:
                 self._in_hand = self._subscriber.take(BATCH_MESSAGES, WAIT_S)
             if self._in_hand:
-                self._work(connection, self._in_hand)
-                self._in_hand = []
+                piece = self._patience.piece(self._in_hand)
+                self._work(connection, piece)
+                del self._in_hand[: len(piece)]
             self._answer(connection)
             self._readings.flush(connection, self._leases.lease, time.monotonic())
-            self._patience.is_well()
+            if not self._in_hand:
+                self._patience.is_well()
         self._readings.flush(connection, self._leases.lease, math.inf)
         self._leases.give_back(connection)
+
+    def _waits_for(self) -> str:
+        trouble = self._subscriber.trouble
+        return "" if trouble is None else f"{troubles.BROKER}, {trouble.kind}"
 
     def _keep_leases(self, connection: psycopg.Connection) -> None:
         if self._subscriber.has_reconnected():

@@ -86,3 +86,20 @@ SELECT l.gateway_id, l.epoch, l.applied_seq, coalesce(encode(h.head, 'hex'), '')
   JOIN gateway_logs l ON l.company_id = %(company)s AND l.gateway_id = q.gateway_id AND l.epoch = q.epoch
   JOIN gateways g ON g.company_id = l.company_id AND g.gateway_id = l.gateway_id
   LEFT JOIN lane_heads h ON h.company_id = l.company_id AND h.lane = g.lane
+
+-- name_session --
+-- What the session is called in pg_stat_activity, where everybody may read it.
+SELECT set_config('application_name', %(name)s, false)
+
+-- lock_holders --
+-- Who may be in the way: other sessions of this database that have written without an end yet, or locked a table
+-- against writers. No more is shown of them to a role without rights.
+SELECT a.pid, a.usename, a.application_name
+  FROM pg_stat_activity a
+ WHERE a.datname = current_database() AND a.pid <> pg_backend_pid()
+   AND EXISTS (SELECT FROM pg_locks l
+                WHERE l.pid = a.pid AND l.granted
+                  AND (l.locktype = 'transactionid'
+                       OR l.locktype = 'relation' AND l.mode IN ('ShareLock', 'ShareRowExclusiveLock', 'ExclusiveLock',
+                                                                 'AccessExclusiveLock')))
+ ORDER BY a.pid LIMIT 5
