@@ -52,6 +52,10 @@ bench: $(DEV_STAMP) ## Measure; writes bench.json
 mutants: $(DEV_STAMP) $(MUTMUT) ## Change the costing kernels in every small way and see that the tests notice
 	@PYTHONPATH=$(CURDIR)/$(MUTMUT) $(BIN)/python -m tests.mutation $(ARGS)
 
+.PHONY: chaos
+chaos: $(DEV_STAMP) ## Kill, pause, cut off and restore everything in 200 seeded runs: the books stay the same (an hour)
+	@$(BIN)/python -m tests.chaos $(ARGS)
+
 .PHONY: gate-report
 gate-report: $(DEV_STAMP) ## Judge gate recognition anew: docs/gate-accuracy.md and the guide's pictures (ten minutes)
 	@$(BIN)/python -m tests.gate_report $(ARGS)

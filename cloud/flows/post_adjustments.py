@@ -120,7 +120,7 @@ def _event_differences(component: Component, outcome: Outcome) -> tuple[Int64, I
     for row in receipts[np.argsort(-events["occurred_us"][receipts], kind="stable")].tolist():
         receipt, value = int(at[row]), int(events["value"][row])
         pool[row], place[row] = recorded.dst[receipt], outcome.place[receipt]
-        if pool[row] == NONE or outcome.pools.method[pool[row]] == int(Method.STANDARD):
+        if pool[row] == NONE or outcome.pools.method[pool[row]] == int(Method.STANDARD) or recorded.void[receipt]:
             continue
         spared = min(int(without_effect[receipt]), max(-value, 0))
         without_effect[receipt] -= spared

@@ -19,7 +19,7 @@ from cloud.domain.costing.methods import Method
 from cloud.domain.costing.ordered_run import run
 from cloud.domain.costing.pools import Costed, LastCosts, Layers, Op, Pools, Rows
 from cloud.domain.ledger.chart import Accounts
-from cloud.domain.movement import Kind, MovementColumns
+from cloud.domain.movement import Kind, MovementColumns, derived_id
 from cloud.domain.own_values import own_values
 from cloud.store import recosting
 from cloud.store.batches import load_company
@@ -144,6 +144,9 @@ def _recorded(
     own = np.where((src == NONE) & (dst != NONE), value, NONE)
     names_original: Bool = np.logical_or.reduce(moves["original"] != 0, axis=1)
     corrects: Bool = np.logical_and(moves["corrects"].any(axis=1), (moves["corrects"] != moves["id"]).any(axis=1))
+    void, stands = _taken_back(moves, corrects, row_of)
+    corrects[stands] = False  # made again: as if it had been made once
+    corrects &= ~void
     one_legged = (src == NONE) | (dst == NONE)
     returns = np.flatnonzero((names_original | corrects) & one_legged)
     ref, original_no = np.full(n, NONE, np.int64), np.full(n, NONE, np.int64)
@@ -167,9 +170,36 @@ def _recorded(
         src=src, dst=dst, qty=moves["qty"], own=own, occurred_us=moves["occurred_us"], gateway=moves["gateway"],
         epoch_high=epoch_high, epoch_low=epoch_low, seq=moves["seq"], id_high=id_high, id_low=id_low,
         feeds=(src != NONE) & (dst != NONE) & (moves["fed"] == 0), corrects=corrects, ref=ref, ref_cost=ref_cost,
-        ref_qty=ref_qty, ref_done=ref_done, extra=np.zeros(n, np.int64), period=period,
+        ref_qty=ref_qty, ref_done=ref_done, extra=np.zeros(n, np.int64), period=period, void=void,
     )  # fmt: skip
     return recorded, original_no, list(numbers), returned
+
+
+def _taken_back(moves: Columns, corrects: Bool, row_of: dict[bytes, int]) -> tuple[Bool, Int64]:
+    """Which movements are as if they had never been, and which stand in the stead of one that was taken back.
+
+    A sighting's movement is made, taken back when an earlier sighting arrives, perhaps made again: all of one instant
+    and one quantity. Of an even number nothing stands, of an odd one the last, whose id tells its number. In the order
+    of the world the others never happened, whatever was thought of them for a while.
+    """
+    void = np.zeros(len(corrects), np.bool_)
+    stands: list[int] = []
+    by_root: dict[bytes, list[int]] = {}
+    for row in np.flatnonzero(corrects).tolist():
+        by_root.setdefault(moves["corrects"][row].tobytes(), []).append(row)
+    for root, rows in by_root.items():
+        if root not in row_of:
+            continue
+        together = [row_of[root], *rows]
+        void[together] = True
+        if len(together) % 2:
+            last = row_of.get(derived_id(root + (len(together) - 1).to_bytes(4, "big")).bytes)
+            if last is None:
+                void[together] = False
+                continue
+            void[last] = False
+            stands.append(last)
+    return void, np.array(stands, np.int64)
 
 
 def _own_value(moves: Columns, company: Company) -> Int64:

@@ -38,6 +38,7 @@ class Recorded:
                  of it came back before the first row; 0 where nothing is returned
     extra        what value events added to the receipt since (signed, 10⁻⁶ currency)
     period       the period it was posted in, as its row in `Settled`, or NONE where that is not settled
+    void         taken back, or taking back: together they are as if they had never been, and have no row in the run
     """
 
     src: Int64
@@ -59,6 +60,7 @@ class Recorded:
     ref_done: Int64
     extra: Int64
     period: Int64
+    void: Bool
 
     def __len__(self) -> int:
         return len(self.src)
@@ -109,6 +111,8 @@ class Ordered:
 
 def in_order(recorded: Recorded, changes: Changes, settled: Settled, method: Int64) -> Ordered:
     """Rows in canonical order. method: each local pool's, as it is after all of them."""
+    if recorded.void.any():
+        return _without_void(recorded, changes, settled, method)
     n, k = len(recorded), len(changes)
     periodic = np.isin(method, [int(one) for one in PERIODIC])
     is_settled = recorded.period != NONE
@@ -130,6 +134,18 @@ def in_order(recorded: Recorded, changes: Changes, settled: Settled, method: Int
     ordered = rows.take(order)
     ordered.ref = np.where(ordered.ref == NONE, NONE, place[np.maximum(ordered.ref, 0)])
     return Ordered(ordered, movement[order], change[order], leg[order], time_us[order])
+
+
+def _without_void(recorded: Recorded, changes: Changes, settled: Settled, method: Int64) -> Ordered:
+    """The run of what stands; its rows still name the movements as they were recorded."""
+    stands = np.flatnonzero(~recorded.void)
+    place = np.full(len(recorded) + 1, NONE, np.int64)  # the last is that of no movement
+    place[stands] = np.arange(len(stands))
+    part = recorded.take(stands)
+    part.ref = place[part.ref]
+    ordered = in_order(part, changes, settled, method)
+    ordered.movement = np.append(stands, NONE)[ordered.movement]
+    return ordered
 
 
 def _at(flags: Bool, pool: Int64) -> Bool:

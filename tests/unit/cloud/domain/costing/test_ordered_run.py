@@ -199,7 +199,7 @@ def recorded(stream: Stream, instants: list[int], arrival: list[int], settled: b
         epoch_high=no, epoch_low=no, seq=ids, id_high=no, id_low=ids.astype(np.uint64),
         feeds=table.op == Op.FEED, corrects=np.zeros(len(rows), bool), ref=np.array(refs, np.int64),
         ref_cost=nothing, ref_qty=nothing, ref_done=nothing, extra=table.extra,
-        period=np.where((time_us < PERIOD) & settled, 0, NONE),
+        period=np.where((time_us < PERIOD) & settled, 0, NONE), void=np.zeros(len(rows), bool),
     )  # fmt: skip
 
 
