@@ -72,7 +72,7 @@ def list_balances(
 ) -> dict[str, Any]:
     """Balances by item, location and lot.
 
-    A page of a past moment looks at a thousand balances at most: it may have fewer rows than `limit`, or none, and
+    A page of a past moment looks at a bounded number of balances: it may have fewer rows than `limit`, or none, and
     `has_more` all the same. Go on until it has not.
     """
     filters = {"item": item, "location": location, "site": site, "lot": lot}

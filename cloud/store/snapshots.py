@@ -19,7 +19,7 @@ from cloud.store.sql import statement
 Int64 = NDArray[np.int64]
 Cursor = psycopg.Cursor
 NOUN = "snapshots"
-SCAN = 1000  # balances that one page looks at, at most: most of those that ever were may have been empty then
+SCAN = 100  # balances that a page looks at beside two for each row: most of those that ever were may be empty then
 
 _MOVED = dict.fromkeys(("occurred_us", "recorded_us", "item", "from_id", "to_id", "lot", "qty"), 8)
 
@@ -199,13 +199,14 @@ def balances_at(
 ) -> tuple[list[BalanceRow], tuple[int, int, int] | None]:
     """Balances that were not zero at a moment, behind a key (item, location, lot); the key to go on from, or None.
 
-    Looks at SCAN balances at most, so a page may have fewer rows than `limit` (or none) and yet not be the last.
+    Looks at so many balances and no more: a page may have fewer rows than `limit`, or none, and yet not be the last.
     The connection has to see one snapshot of the books (REPEATABLE READ): the job may work meanwhile.
     """
     item_id, location_id, lot_id = after
+    looked_at = 2 * limit + SCAN
     found = connection.cursor(row_factory=psycopg.rows.class_row(BalanceRow)).execute(
         statement(NOUN, "balances_there_are"),
-        {"company": company_id, "item_id": item_id, "location_id": location_id, "lot_id": lot_id, "limit": SCAN,
+        {"company": company_id, "item_id": item_id, "location_id": location_id, "lot_id": lot_id, "limit": looked_at,
          "item": wanted.item, "location": wanted.location, "site": wanted.site, "lot": wanted.lot},
     ).fetchall()  # fmt: skip
     quantities = quantities_at(
@@ -214,7 +215,7 @@ def balances_at(
     rows = [replace(row, qty_micro=qty) for row, qty in zip(found, quantities, strict=True) if qty]
     if len(rows) > limit:
         return rows[:limit], _key(rows[limit - 1])
-    return rows, _key(found[-1]) if len(found) == SCAN else None
+    return rows, _key(found[-1]) if len(found) == looked_at else None
 
 
 def quantities_at(
@@ -228,26 +229,31 @@ def quantities_at(
     if not keys:
         return []
     cursor = connection.cursor()
-    where: dict[str, Any] = {"company": company_id, "clock": clock, "at_us": at_us}
+    items, locations, lots = (list(column) for column in zip(*keys, strict=True))
+    where: dict[str, Any] = {
+        "company": company_id, "clock": clock, "at_us": at_us, "items": items, "locations": locations, "lots": lots,
+    }  # fmt: skip
+    kept = [int(quantity) for (quantity,) in cursor.execute(statement(NOUN, "quantities"), where)]
+    later = _later(cursor, company_id, clock, at_us, sorted(set(items)))
+    return [quantity + later.get(key, 0) for quantity, key in zip(kept, keys, strict=True)]
+
+
+def _later(
+    cursor: Cursor, company_id: int, clock: Clock, at_us: int, items: list[int]
+) -> dict[tuple[int, int, int], int]:
+    """What of these items moved behind the newest snapshot until a moment, and until the moment."""
+    where: dict[str, Any] = {"company": company_id, "clock": clock, "at_us": at_us, "items": items}
     row = cursor.execute(statement(NOUN, "where_to_read"), where).fetchone()
     assert row is not None  # noqa: S101  one row whatever there is
-    after_us, recorded_from, recorded_to, waiting_from = row
-    items, locations, lots = (list(column) for column in zip(*keys, strict=True))
-    where |= {
-        "items": items,
-        "locations": locations,
-        "lots": lots,
-        "distinct_items": sorted(set(items)),
-        "after_us": -(2**63) if after_us is None else after_us,
-        "waiting_from": waiting_from,
-    }
+    after_us, recorded_from, recorded_to, where["waiting_from"] = row
     if clock is Clock.OCCURRED:
-        name = "quantities_occurred"
-        where |= {"from": recorded_from, "to": recorded_to}
+        name = "later_occurred"
+        where |= {"after_us": -(2**63) if after_us is None else after_us, "from": recorded_from, "to": recorded_to}
     else:
-        name = "quantities_recorded"
+        name = "later_recorded"
         where |= {"after": "-infinity" if after_us is None else moment_of(after_us), "at": moment_of(at_us)}
-    return [int(quantity) for (quantity,) in cursor.execute(statement(NOUN, name), where)]
+    found = cursor.execute(statement(NOUN, name), where)
+    return {(item, location, lot): quantity for item, location, lot, quantity in found}
 
 
 def _key(row: BalanceRow) -> tuple[int, int, int]:

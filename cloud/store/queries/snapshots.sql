@@ -3,24 +3,29 @@
 SELECT pg_try_advisory_xact_lock(hashtext('tallygate balance snapshots'), %(company)s)
 
 -- waiting --
--- Companies with batches that their snapshots do not hold yet: how many movements, and since when.
-SELECT b.company_id, sum(b.moved)::bigint, min(b.recorded_at)
+-- Companies with batches that their snapshots do not hold yet: how many movements, and since when. Here and below
+-- OFFSET 0 keeps the look-up by lane from becoming a join that reads all batches there ever were.
+SELECT h.company_id, sum(b.moved)::bigint, min(b.recorded_at)
   FROM lane_heads h
   LEFT JOIN balance_marks k USING (company_id, lane)
-  JOIN batches b ON b.company_id = h.company_id AND b.lane = h.lane AND b.batch_no > coalesce(k.batch_no, 0)
+  CROSS JOIN LATERAL (
+       SELECT moved, recorded_at FROM batches b
+        WHERE b.company_id = h.company_id AND b.lane = h.lane AND b.batch_no > coalesce(k.batch_no, 0) OFFSET 0) b
  WHERE h.batch_no > coalesce(k.batch_no, 0)
- GROUP BY b.company_id ORDER BY b.company_id
+ GROUP BY h.company_id ORDER BY h.company_id
 
 -- next_batches --
 -- The next batches of each lane, about so many movements in all, the oldest first. Of each lane it takes the first
 -- ones only, whatever the clocks of its workers said: a batch counts as recorded no earlier than those before it.
 WITH waiting AS (
-    SELECT b.lane, b.batch_no, b.recorded_at, b.moved,
-           max(b.recorded_at) OVER (PARTITION BY b.lane ORDER BY b.batch_no) AS settled_at
+    SELECT h.lane, b.batch_no, b.recorded_at, b.moved,
+           max(b.recorded_at) OVER (PARTITION BY h.lane ORDER BY b.batch_no) AS settled_at
       FROM lane_heads h
       LEFT JOIN balance_marks k USING (company_id, lane)
-      JOIN batches b ON b.company_id = h.company_id AND b.lane = h.lane AND b.batch_no > coalesce(k.batch_no, 0)
-     WHERE h.company_id = %(company)s),
+      CROSS JOIN LATERAL (
+           SELECT batch_no, recorded_at, moved FROM batches b
+            WHERE b.company_id = h.company_id AND b.lane = h.lane AND b.batch_no > coalesce(k.batch_no, 0) OFFSET 0) b
+     WHERE h.company_id = %(company)s AND h.batch_no > coalesce(k.batch_no, 0)),
 ranked AS (
     SELECT *, coalesce(sum(moved) OVER (ORDER BY settled_at, lane, batch_no
                                         ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
@@ -130,8 +135,10 @@ SELECT (SELECT max(moment_us) FROM balance_snapshots
        s.recorded_from, s.recorded_to,
        (SELECT min(b.recorded_at) FROM lane_heads h
           LEFT JOIN balance_marks k USING (company_id, lane)
-          JOIN batches b ON b.company_id = h.company_id AND b.lane = h.lane AND b.batch_no > coalesce(k.batch_no, 0)
-         WHERE h.company_id = %(company)s)
+          CROSS JOIN LATERAL (
+               SELECT recorded_at FROM batches b
+                WHERE b.company_id = h.company_id AND b.lane = h.lane AND b.batch_no > coalesce(k.batch_no, 0) OFFSET 0) b
+         WHERE h.company_id = %(company)s AND h.batch_no > coalesce(k.batch_no, 0))
   FROM (VALUES (1)) one (row)
   LEFT JOIN LATERAL (
        SELECT recorded_from, recorded_to FROM balance_snapshots
@@ -156,64 +163,52 @@ SELECT b.item_id, b.location_id, b.lot_id, b.status, i.code AS item, i.name_zh, 
    AND (%(lot)s::text IS NULL OR o.code = %(lot)s)
  ORDER BY b.item_id, b.location_id, b.lot_id LIMIT %(limit)s
 
--- quantities_occurred --
--- What lay in these places when goods had moved until a moment: the newest snapshot until then, what moved between
--- the two, and what no snapshot holds yet and moved until then. Index: movements_by_item.
-WITH later AS (
-    SELECT item_id, location_id, lot_id, sum(qty_micro) AS qty_micro FROM (
-        SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
-          FROM movements m
-          JOIN balance_marks k ON k.company_id = m.company_id AND k.lane = m.lane AND m.batch_no <= k.batch_no
-          CROSS JOIN LATERAL (VALUES (m.to_id, m.qty_micro), (m.from_id, -m.qty_micro)) e (location_id, qty_micro)
-         WHERE m.company_id = %(company)s AND m.item_id = ANY(%(distinct_items)s::integer[])
-           AND m.occurred_us > %(after_us)s AND m.occurred_us <= %(at_us)s
-           AND m.recorded_at BETWEEN %(from)s AND %(to)s
-         UNION ALL
-        SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
-          FROM movements m
-          LEFT JOIN balance_marks k ON k.company_id = m.company_id AND k.lane = m.lane
-          CROSS JOIN LATERAL (VALUES (m.to_id, m.qty_micro), (m.from_id, -m.qty_micro)) e (location_id, qty_micro)
-         WHERE m.company_id = %(company)s AND m.item_id = ANY(%(distinct_items)s::integer[])
-           AND m.occurred_us <= %(at_us)s
-           AND m.recorded_at >= %(waiting_from)s AND m.batch_no > coalesce(k.batch_no, 0)) legs
-     GROUP BY item_id, location_id, lot_id)
-SELECT (coalesce(s.qty_micro, 0) + coalesce(n.qty_micro, 0))::bigint
+-- quantities --
+-- What the newest snapshot until a moment says of these places; zero where there is none.
+SELECT coalesce((SELECT s.qty_micro FROM snapshot_balances s
+                  WHERE s.company_id = %(company)s AND s.clock = %(clock)s AND s.item_id = a.item_id
+                    AND s.location_id = a.location_id AND s.lot_id = a.lot_id AND s.moment_us <= %(at_us)s
+                  ORDER BY s.moment_us DESC LIMIT 1), 0)
   FROM unnest(%(items)s::integer[], %(locations)s::integer[], %(lots)s::integer[]) WITH ORDINALITY
        a (item_id, location_id, lot_id, number)
-  LEFT JOIN LATERAL (
-       SELECT s.qty_micro FROM snapshot_balances s
-        WHERE s.company_id = %(company)s AND s.clock = 1 AND s.item_id = a.item_id
-          AND s.location_id = a.location_id AND s.lot_id = a.lot_id AND s.moment_us <= %(at_us)s
-        ORDER BY s.moment_us DESC LIMIT 1) s ON true
-  LEFT JOIN later n ON n.item_id = a.item_id AND n.location_id = a.location_id AND n.lot_id = a.lot_id
  ORDER BY a.number
 
--- quantities_recorded --
--- The same by the other clock: what the books said at a moment. Index: movements_by_recording.
-WITH later AS (
-    SELECT item_id, location_id, lot_id, sum(qty_micro) AS qty_micro FROM (
-        SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
-          FROM movements m
-          JOIN balance_marks k ON k.company_id = m.company_id AND k.lane = m.lane AND m.batch_no <= k.batch_no
-          CROSS JOIN LATERAL (VALUES (m.to_id, m.qty_micro), (m.from_id, -m.qty_micro)) e (location_id, qty_micro)
-         WHERE m.company_id = %(company)s AND m.item_id = ANY(%(distinct_items)s::integer[])
-           AND m.recorded_at > %(after)s AND m.recorded_at <= %(at)s
-         UNION ALL
-        SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
-          FROM movements m
-          LEFT JOIN balance_marks k ON k.company_id = m.company_id AND k.lane = m.lane
-          CROSS JOIN LATERAL (VALUES (m.to_id, m.qty_micro), (m.from_id, -m.qty_micro)) e (location_id, qty_micro)
-         WHERE m.company_id = %(company)s AND m.item_id = ANY(%(distinct_items)s::integer[])
-           AND m.recorded_at >= %(waiting_from)s AND m.recorded_at <= %(at)s
-           AND m.batch_no > coalesce(k.batch_no, 0)) legs
-     GROUP BY item_id, location_id, lot_id)
-SELECT (coalesce(s.qty_micro, 0) + coalesce(n.qty_micro, 0))::bigint
-  FROM unnest(%(items)s::integer[], %(locations)s::integer[], %(lots)s::integer[]) WITH ORDINALITY
-       a (item_id, location_id, lot_id, number)
-  LEFT JOIN LATERAL (
-       SELECT s.qty_micro FROM snapshot_balances s
-        WHERE s.company_id = %(company)s AND s.clock = 2 AND s.item_id = a.item_id
-          AND s.location_id = a.location_id AND s.lot_id = a.lot_id AND s.moment_us <= %(at_us)s
-        ORDER BY s.moment_us DESC LIMIT 1) s ON true
-  LEFT JOIN later n ON n.item_id = a.item_id AND n.location_id = a.location_id AND n.lot_id = a.lot_id
- ORDER BY a.number
+-- later_occurred --
+-- What of these items moved between that snapshot and the moment, and what no snapshot holds yet and moved until then.
+-- Added up by the caller: the planner cannot know how few rows these are. Index: movements_by_item.
+SELECT item_id, location_id, lot_id, sum(qty_micro)::bigint FROM (
+    SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
+      FROM movements m
+      JOIN balance_marks k ON k.company_id = m.company_id AND k.lane = m.lane AND m.batch_no <= k.batch_no
+      CROSS JOIN LATERAL (VALUES (m.to_id, m.qty_micro), (m.from_id, -m.qty_micro)) e (location_id, qty_micro)
+     WHERE m.company_id = %(company)s AND m.item_id = ANY(%(items)s::integer[])
+       AND m.occurred_us > %(after_us)s AND m.occurred_us <= %(at_us)s
+       AND m.recorded_at BETWEEN %(from)s AND %(to)s
+     UNION ALL
+    SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
+      FROM movements m
+      LEFT JOIN balance_marks k ON k.company_id = m.company_id AND k.lane = m.lane
+      CROSS JOIN LATERAL (VALUES (m.to_id, m.qty_micro), (m.from_id, -m.qty_micro)) e (location_id, qty_micro)
+     WHERE m.company_id = %(company)s AND m.item_id = ANY(%(items)s::integer[])
+       AND m.occurred_us <= %(at_us)s
+       AND m.recorded_at >= %(waiting_from)s AND m.batch_no > coalesce(k.batch_no, 0)) legs
+ GROUP BY item_id, location_id, lot_id
+
+-- later_recorded --
+-- The same by the other clock: what the books had learned. Index: movements_by_recording.
+SELECT item_id, location_id, lot_id, sum(qty_micro)::bigint FROM (
+    SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
+      FROM movements m
+      JOIN balance_marks k ON k.company_id = m.company_id AND k.lane = m.lane AND m.batch_no <= k.batch_no
+      CROSS JOIN LATERAL (VALUES (m.to_id, m.qty_micro), (m.from_id, -m.qty_micro)) e (location_id, qty_micro)
+     WHERE m.company_id = %(company)s AND m.item_id = ANY(%(items)s::integer[])
+       AND m.recorded_at > %(after)s AND m.recorded_at <= %(at)s
+     UNION ALL
+    SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
+      FROM movements m
+      LEFT JOIN balance_marks k ON k.company_id = m.company_id AND k.lane = m.lane
+      CROSS JOIN LATERAL (VALUES (m.to_id, m.qty_micro), (m.from_id, -m.qty_micro)) e (location_id, qty_micro)
+     WHERE m.company_id = %(company)s AND m.item_id = ANY(%(items)s::integer[])
+       AND m.recorded_at >= %(waiting_from)s AND m.recorded_at <= %(at)s
+       AND m.batch_no > coalesce(k.batch_no, 0)) legs
+ GROUP BY item_id, location_id, lot_id
