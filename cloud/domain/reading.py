@@ -18,7 +18,7 @@ RSSI_DBM = "rssi_dbm"  # the strongest sighting of each tag
 SHED = "shed"  # reads dropped under overload; said only where there were any
 
 SOURCE_MAX = 64  # characters of a gate's code
-# As for movements: a claim further ahead of its receipt than this is a wrong clock (docs/postings.md "Times and order").
+# As for movements (docs/postings.md "Times and order"): what is claimed further ahead of its receipt is a wrong clock.
 CLOCK_AHEAD_US = 5 * 60 * 1_000_000
 
 
