@@ -25,7 +25,8 @@ PHASE_STEPS = 4096
 MOST_CHANNEL = (1 << 20) - 1
 _FLOOR_DBM = 128.0
 INSIDE_BIT = 1 << 33
-_CELL_BITS = 0x7FFF << 34 | MOST_CHANNEL
+ANTENNA_BIT = 34  # the first of its bits
+_CELL_BITS = 0x7FFF << ANTENNA_BIT | MOST_CHANNEL
 
 Floats = npt.NDArray[np.float64]
 Ints = npt.NDArray[np.int64]

@@ -14,13 +14,16 @@ antenna by antenna and channel by channel, is near 1 for a tag that stands, howe
 near 0 for one that moved by more than λ/4.
 """
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
+from math import log
+from typing import Final
 
 import numpy as np
 
 from edge.readings import AntennaEvidence, Side
-from edge.recognition.columns import NO_PHASE, PHASE_STEPS, Bools, Floats, Reads
+from edge.recognition.columns import ANTENNA_BIT, NO_PHASE, PHASE_STEPS, Bools, Floats, Reads
 from edge.recognition.gate import US, GateSettings
 
 FEWEST_FOR_RISE = 3  # reads; two points are a difference, not an envelope (recipe, step 3)
@@ -28,26 +31,30 @@ FEWEST_FOR_PHASE = 3  # reads beyond the first of each channel before an antenna
 FEWEST_AT_AN_END = 3  # reads; one stray among them is outvoted
 STILL_US = 5_000_000  # around the crossing: a tag that rested before and rolled then moved within this
 COURSE_POINTS = 16  # of an antenna's envelope kept as evidence
-_PHASORS = np.exp(2j * np.pi * np.arange(PHASE_STEPS) / PHASE_STEPS)  # of every phase that is kept
 MOST_COURSES = 8  # antennas with a course kept as evidence, those with the most reads
+FEW: Final = 64  # reads whose envelopes are found together, by one matrix; with more of them that costs more
+
+_PHASORS: Final = np.exp(2j * np.pi * np.arange(PHASE_STEPS) / PHASE_STEPS)  # of every phase that is kept
+_POWER_OF_DB: Final = log(10) / 10  # natural logarithm of the power ratio that is 1 dB
+_EVEN_DB: Final = 1e-6  # values so close are one: the sums' last bits shall not choose the peak of an even signal
+_WEIGHTLESS: Final = 40.0  # widths from which on a Gaussian weight is 0 as a float
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SideCourse:
-    """One side's view of a visit. `times_s` count from the visit's first read and ascend.
+    """One side's view of a visit; its times count from the visit's first read, None where it has no reads.
 
-    power  received power relative to the visit's strongest read, 0 … 1
+    peak_s      of the envelope
+    centroid_s  mean time of the reads, weighted by received power
     """
 
-    times_s: Floats
-    power: Floats
+    reads: int
     rise_db: float
     peak_s: float | None
     centroid_s: float | None
 
-    @property
-    def reads(self) -> int:
-        return len(self.times_s)
+
+_UNSEEN: Final = SideCourse(0, 0.0, None, None)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,12 +100,16 @@ def follow(reads: Reads, seen: int, gate: GateSettings) -> Course:
     rssi_dbm, is_inside = reads.rssi_dbm, reads.inside
     zero_us = int(reads.times_us[0])
     times_s = (reads.times_us - zero_us) / US
-    strongest_dbm = float(rssi_dbm.max())
-    is_outside = ~is_inside
-    outside = _side(times_s[is_outside], rssi_dbm[is_outside], strongest_dbm, gate)
-    inside = _side(times_s[is_inside], rssi_dbm[is_inside], strongest_dbm, gate)
-    centroids = [side.centroid_s for side in (outside, inside) if side.centroid_s is not None]
-    crossing_s = sum(centroids) / len(centroids)
+    power = np.exp(
+        (rssi_dbm - np.maximum.reduce(rssi_dbm)) * _POWER_OF_DB
+    )  # relative to the strongest read, 0 … 1
+    by_side = np.concatenate(((~is_inside).nonzero()[0], is_inside.nonzero()[0]))
+    split = len(reads) - int(np.count_nonzero(is_inside))
+    outside, inside, order = _sides(times_s[by_side], rssi_dbm[by_side], power[by_side], split, gate)
+    if outside.centroid_s is not None and inside.centroid_s is not None:
+        crossing_s = (outside.centroid_s + inside.centroid_s) / 2
+    else:
+        crossing_s = (outside if inside.centroid_s is None else inside).centroid_s or 0.0
     fifth = max(FEWEST_AT_AN_END, len(reads) // 5)
     return Course(
         reads,
@@ -106,10 +117,10 @@ def follow(reads: Reads, seen: int, gate: GateSettings) -> Course:
         zero_us,
         outside,
         inside,
-        order=_order(outside, inside),
+        order=order,
         crossing_s=crossing_s,
-        begins=_share_inside(rssi_dbm[:fifth], is_inside[:fifth]),
-        ends=_share_inside(rssi_dbm[-fifth:], is_inside[-fifth:]),
+        begins=_share_inside(power[:fifth], is_inside[:fifth]),
+        ends=_share_inside(power[-fifth:], is_inside[-fifth:]),
         stronger_db=max(outside.rise_db, inside.rise_db),
         weaker_db=min(outside.rise_db, inside.rise_db),
         crossed_at_us=zero_us + round(crossing_s * US),
@@ -126,38 +137,71 @@ def envelope(times_s: Floats, rssi_dbm: Floats, width_s: float) -> Floats:
     """The Gaussian mean of the RSSI at each read's time."""
     apart_s = times_s[:, None] - times_s
     weights = np.exp(apart_s * apart_s * (-0.5 / (width_s * width_s)))
-    smoothed: Floats = weights @ rssi_dbm / weights.sum(axis=1)
+    smoothed: Floats = weights @ rssi_dbm / np.add.reduce(weights, 1)
     return smoothed
+
+
+def envelopes(times_s: Floats, rssi_dbm: Floats, begins: Sequence[int], width_s: float) -> Floats:
+    """The envelopes of several series, one after the other as the series are; `begins` is where each begins."""
+    if len(begins) == 1:
+        return envelope(times_s, rssi_dbm, width_s)
+    if len(times_s) > FEW:
+        ends = (*begins[1:], len(times_s))
+        return np.concatenate(
+            [envelope(times_s[a:b], rssi_dbm[a:b], width_s) for a, b in zip(begins, ends, strict=True)]
+        )
+    apart_s = float(np.maximum.reduce(times_s)) + _WEIGHTLESS * width_s
+    shifted_s = times_s.copy()
+    for begin in begins[1:]:
+        shifted_s[begin:] += apart_s  # so that no read weighs anything in another series
+    return envelope(shifted_s, rssi_dbm, width_s)
 
 
 def antennas_of(course: Course, gate: GateSettings) -> tuple[AntennaEvidence, ...]:
     """What each antenna saw, those with the most reads first, at most MOST_COURSES of them."""
     reads = course.reads
-    numbers, counts = np.unique(reads.antennas, return_counts=True)
-    chosen = sorted(zip(counts.tolist(), numbers.tolist(), strict=True), key=lambda one: (-one[0], one[1]))
-    return tuple(_antenna(course, number, gate) for _, number in chosen[:MOST_COURSES])
+    antennas = reads.antennas
+    by_antenna = antennas.argsort(kind="stable")
+    numbers = antennas[by_antenna]
+    begins = [0, *((numbers[1:] != numbers[:-1]).nonzero()[0] + 1).tolist()]
+    times_us = reads.times_us[by_antenna]
+    smoothed = envelopes((times_us - course.zero_us) / US, reads.rssi_dbm[by_antenna], begins, gate.smoothing_s)
+    still = _stillness_of_each(reads)
+    seen = zip(numbers[begins].tolist(), begins, [*begins[1:], len(numbers)], strict=True)
+    chosen = sorted(seen, key=lambda one: (one[1] - one[2], one[0]))
+    whole_us, whole_db, rounded_db = times_us.tolist(), smoothed.tolist(), smoothed.round(1).tolist()
+    return tuple(
+        _antenna(number, whole_us[a:b], whole_db[a:b], rounded_db[a:b], course.zero_us, still.get(number), gate)
+        for number, a, b in chosen[:MOST_COURSES]
+    )
 
 
-def _antenna(course: Course, number: int, gate: GateSettings) -> AntennaEvidence:
-    own = course.reads.chosen(course.reads.antennas == number)
-    times_s = (own.times_us - course.zero_us) / US
-    smoothed = envelope(times_s, own.rssi_dbm, gate.smoothing_s)
-    peak = int(smoothed.argmax())
-    kept = list(_spread(len(own)))
+def _antenna(
+    number: int,
+    times_us: list[int],
+    smoothed_db: list[float],
+    rounded_db: list[float],
+    zero_us: int,
+    phase_still: float | None,
+    gate: GateSettings,
+) -> AntennaEvidence:
+    highest_db = max(smoothed_db)
+    peak = next(i for i, value_db in enumerate(smoothed_db) if value_db > highest_db - _EVEN_DB)
+    kept: Sequence[int] = _spread(len(times_us))
     if peak not in kept:  # the peak is what an argument will be about
-        kept[min(range(len(kept)), key=lambda i: abs(kept[i] - peak))] = peak
-    at_ms = np.rint(times_s[kept] * 1000).astype(np.int64).tolist()
+        nearest = min(range(len(kept)), key=lambda i: abs(kept[i] - peak))
+        kept = (*kept[:nearest], peak, *kept[nearest + 1 :])
     return AntennaEvidence(
         antenna=number,
         side=Side.INSIDE if number in gate.inside else Side.OUTSIDE,
-        reads=len(own),
-        first_us=int(own.times_us[0]),
-        last_us=int(own.times_us[-1]),
-        peak_us=int(own.times_us[peak]),
-        peak_dbm=round(float(smoothed[peak]), 1),
-        rise_db=round(float(smoothed.max() - smoothed.min()), 1),
-        course=tuple(zip(at_ms, smoothed[kept].round(1).tolist(), strict=True)),
-        phase_still=_stillness(own, FEWEST_FOR_PHASE),
+        reads=len(times_us),
+        first_us=times_us[0],
+        last_us=times_us[-1],
+        peak_us=times_us[peak],
+        peak_dbm=rounded_db[peak],
+        rise_db=round(highest_db - min(smoothed_db), 1),
+        course=tuple([(round((times_us[i] - zero_us) / 1000), rounded_db[i]) for i in kept]),
+        phase_still=phase_still,
     )
 
 
@@ -168,38 +212,47 @@ def _spread(reads: int) -> tuple[int, ...]:
     return tuple(round(i * (reads - 1) / (points - 1)) for i in range(points)) if points > 1 else (0,)
 
 
-def _side(times_s: Floats, rssi_dbm: Floats, strongest_dbm: float, gate: GateSettings) -> SideCourse:
-    if not len(times_s):
-        return SideCourse(times_s, rssi_dbm, rise_db=0.0, peak_s=None, centroid_s=None)
-    smoothed = envelope(times_s, rssi_dbm, gate.smoothing_s)
-    rise_db = float(smoothed.max() - smoothed.min()) if len(times_s) >= FEWEST_FOR_RISE else 0.0
-    power = 10.0 ** ((rssi_dbm - strongest_dbm) / 10)
-    return SideCourse(
-        times_s,
-        power,
-        rise_db,
-        peak_s=float(times_s[smoothed.argmax()]),
-        centroid_s=float(times_s @ power / power.sum()),
-    )
+def _sides(
+    times_s: Floats, rssi_dbm: Floats, power: Floats, split: int, gate: GateSettings
+) -> tuple[SideCourse, SideCourse, float]:
+    """Both sides' view and U, from the reads of the outside before `split` and of the inside from there on."""
+    if not 0 < split < len(times_s):
+        smoothed = envelope(times_s, rssi_dbm, gate.smoothing_s)
+        one = _side(times_s, smoothed, power, float(np.add.reduce(power)))
+        return (one, _UNSEEN, 0.5) if split else (_UNSEEN, one, 0.5)
+    smoothed = envelopes(times_s, rssi_dbm, (0, split), gate.smoothing_s)
+    running = np.add.accumulate(power[:split])
+    powers = float(running[-1]), float(np.add.reduce(power[split:]))
+    outside = _side(times_s[:split], smoothed[:split], power[:split], powers[0])
+    inside = _side(times_s[split:], smoothed[split:], power[split:], powers[1])
+    return outside, inside, _order(times_s, power, running, split, powers[0] * powers[1])
 
 
-def _share_inside(rssi_dbm: Floats, is_inside: Bools) -> float:
+def _side(times_s: Floats, smoothed_dbm: Floats, power: Floats, power_sum: float) -> SideCourse:
+    highest_dbm = np.maximum.reduce(smoothed_dbm)
+    peak = int((smoothed_dbm > highest_dbm - _EVEN_DB).argmax())
+    rise_db = 0.0
+    if len(times_s) >= FEWEST_FOR_RISE:
+        rise_db = float(highest_dbm - np.minimum.reduce(smoothed_dbm))
+    return SideCourse(len(times_s), rise_db, float(times_s[peak]), float(times_s @ power) / power_sum)
+
+
+def _share_inside(power: Floats, is_inside: Bools) -> float:
     """The inside's share of the received amplitude: where both sides hear a tag, the nearer one is louder."""
-    amplitude = 10.0 ** (rssi_dbm / 20)
-    return float(amplitude @ is_inside / amplitude.sum())
+    amplitude = np.sqrt(power)
+    return float(amplitude @ is_inside) / float(np.add.reduce(amplitude))
 
 
-def _order(outside: SideCourse, inside: SideCourse) -> float:
-    """U by sorted times, O(n log n); ½ when a side is missing."""
-    if not (len(outside.power) and len(inside.power)):
-        return 0.5
-    total = float(outside.power.sum() * inside.power.sum())
+def _order(times_s: Floats, power: Floats, running: Floats, split: int, total: float) -> float:
+    """U by sorted times, O(n log n); `running` sums the outside's powers, `total` is the product of both sums."""
     if total <= 0:
         return 0.5
-    before = np.concatenate(([0.0], np.cumsum(outside.power)))
-    earlier = before[np.searchsorted(outside.times_s, inside.times_s, side="left")]
-    no_later = before[np.searchsorted(outside.times_s, inside.times_s, side="right")]
-    return min(1.0, float(inside.power @ (earlier + no_later)) / 2 / total)
+    before = np.zeros(split + 1)
+    before[1:] = running
+    outside_s, inside_s = times_s[:split], times_s[split:]
+    earlier = before[outside_s.searchsorted(inside_s, "left")]
+    no_later = before[outside_s.searchsorted(inside_s, "right")]
+    return min(1.0, float(power[split:] @ (earlier + no_later)) / 2 / total)
 
 
 def _stillness(reads: Reads, fewest: int) -> float | None:
@@ -208,17 +261,41 @@ def _stillness(reads: Reads, fewest: int) -> float | None:
     Within each antenna and channel of n reads, n − |Σ e^iφ| over n − 1 estimates the variance without
     favouring small n; `fewest` counts reads beyond the first of each.
     """
+    if len(reads) <= fewest:
+        return None
+    return _pooled([(count, length) for _, count, length in _resultants(reads)], fewest)
+
+
+def _stillness_of_each(reads: Reads) -> dict[int, float | None]:
+    """By antenna; those without phases are left out."""
+    by_antenna: dict[int, list[tuple[int, float]]] = {}
+    for antenna, count, length in _resultants(reads):
+        by_antenna.setdefault(antenna, []).append((count, length))
+    return {antenna: _pooled(cells, FEWEST_FOR_PHASE) for antenna, cells in by_antenna.items()}
+
+
+def _pooled(cells: list[tuple[int, float]], fewest: int) -> float | None:
+    count = sum([count for count, _ in cells])
+    beyond = count - len(cells)
+    if beyond < fewest:
+        return None
+    return round(max(0.0, 1 - (count - sum([length for _, length in cells])) / beyond), 3)
+
+
+def _resultants(reads: Reads) -> list[tuple[int, int, float]]:
+    """For each antenna and channel: the antenna, how many phases, and the length of the sum of their phasors."""
     steps, cells = reads.phase_steps, reads.cells
     if np.count_nonzero(steps == NO_PHASE):
         known = steps != NO_PHASE
         steps, cells = steps[known], cells[known]
-    if len(steps) <= fewest:
-        return None
-    order = cells.argsort(kind="stable")
-    ordered = cells[order]
-    begins = np.concatenate(([0], np.flatnonzero(ordered[1:] != ordered[:-1]) + 1))
-    beyond = len(steps) - len(begins)
-    if beyond < fewest:
-        return None
-    sums = np.add.reduceat(_PHASORS[steps[order]], begins)
-    return round(max(0.0, 1 - (len(steps) - float(np.abs(sums).sum())) / beyond), 3)
+    if not len(steps):
+        return []
+    by_cell = cells.argsort(kind="stable")
+    ordered = cells[by_cell]
+    begins = [0, *((ordered[1:] != ordered[:-1]).nonzero()[0] + 1).tolist()]
+    lengths = np.abs(np.add.reduceat(_PHASORS[steps[by_cell]], begins)).tolist()
+    ends = [*begins[1:], len(ordered)]
+    return [
+        (cell >> ANTENNA_BIT, end - begin, length)
+        for cell, begin, end, length in zip(ordered[begins].tolist(), begins, ends, lengths, strict=True)
+    ]
