@@ -6,7 +6,8 @@
     Patience    the database's side: a connection for the worker's rounds, again and again
 
 No wait is for ever. A network that falls silent is given up by TCP's own limits on both sides, a statement by the
-server's; and a worker that sleeps in a transaction loses it, because its locks are in the way of who takes its lanes.
+server's, a server that stands still by ours; and a worker that sleeps in a transaction loses it, because its locks are
+in the way of who takes its lanes.
 """
 
 import logging
@@ -14,8 +15,8 @@ import random
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
-from typing import TypeVar
+from collections.abc import Callable, Generator, Mapping
+from typing import Any, TypeVar
 
 import psycopg
 from psycopg.conninfo import conninfo_to_dict, make_conninfo
@@ -61,6 +62,9 @@ SERVER_SIDE: Mapping[str, str] = {
     "tcp_user_timeout": "10s",
     "client_connection_check_interval": "2s",
 }
+
+# A statement may take a minute by the server's own limit; if by then nothing came, no limit of its works any more.
+SILENCE_S = 75.0
 
 T = TypeVar("T")
 
@@ -116,6 +120,32 @@ class Waits:
         self._next_s = self._first_s
 
 
+class BoundedConnection(psycopg.Connection[tuple[Any, ...]]):
+    """A connection that gives up a server from which nothing comes for SILENCE_S. TCP may be in best health then: the
+    machine answers for a process that stands still, and so does whatever relays in between."""
+
+    def wait(self, gen: Generator[Any, Any, T], *arguments: Any, **named: Any) -> T:
+        """What psycopg calls whenever it waits for the network. Raises psycopg.OperationalError."""
+        return super().wait(self._bounded(gen), *arguments, **named)
+
+    def _bounded(self, gen: Generator[Any, Any, T]) -> Generator[Any, Any, T]:
+        heard_s = time.monotonic()
+        try:
+            wanted = next(gen)
+            while True:
+                ready = yield wanted  # 0: an interval passed without anything
+                now_s = time.monotonic()
+                if ready:
+                    heard_s = now_s
+                elif now_s - heard_s > SILENCE_S:
+                    self.pgconn.finish()
+                    raise psycopg.OperationalError(f"timeout: nothing came from the server for {SILENCE_S:g} s")
+                wanted = gen.send(ready)
+        except StopIteration as end:
+            result: T = end.value
+            return result
+
+
 class Patience:
     """Keeps the worker's rounds supplied with a connection until `stop` is set.
 
@@ -141,7 +171,7 @@ class Patience:
         """Call `rounds` with a fresh connection, again and again; it returns when `stop` is set."""
         while not self._stop.is_set():
             try:
-                with psycopg.connect(self._settings(), autocommit=True) as connection:
+                with BoundedConnection.connect(self._settings(), autocommit=True) as connection:
                     self._look_again_s, self._application = 0.0, APPLICATION
                     self._serve(connection, rounds)
             except (psycopg.Error, WrongSchema, WrongSetting) as error:

@@ -1,100 +1,20 @@
 """The ingest worker with a real broker and a real database: a gateway's log arrives, `applied` goes back."""
 
 import logging
-import queue
-import threading
 import time
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from collections.abc import Iterator
 from typing import Any
 
-import paho.mqtt.client as mqtt
 import psycopg
 import pytest
-from paho.mqtt.enums import CallbackAPIVersion
 from psycopg import sql
 
 from cloud.flows.verify import verify
-from cloud.ingest.subscriber import Subscriber
-from cloud.ingest.worker import Worker
-from cloud.settings import BrokerSettings
 from cloud.store.master import put_gateway
-from protocols.wire import applied, readings, status
+from protocols.wire import readings, status
 from standalone.postgres import OWNER
-from tests.makers import GatewayLog, Warehouse, make_warehouse
-
-WAIT_S = 20.0
-
-
-@dataclass
-class Gateway:
-    """A gateway's MQTT side, driven by the test."""
-
-    broker: Any
-    heard: "queue.Queue[applied.Applied]" = field(default_factory=queue.Queue)
-
-    def __post_init__(self) -> None:
-        users = self.broker.users
-        self.address = users.address
-        self.client = mqtt.Client(CallbackAPIVersion.VERSION2, client_id="gw-1", protocol=mqtt.MQTTv311)
-        self.client.username_pw_set(users.gateway, users.gateway_password)
-        self.client.on_message = lambda _c, _d, message: self.heard.put(applied.decode(message.payload))
-        joined = threading.Event()
-        self.client.on_subscribe = lambda *_: joined.set()
-        self.client.connect(self.broker.host, self.broker.port)
-        self.client.loop_start()
-        self.client.subscribe(self.address.topic("applied"), 1)
-        assert joined.wait(WAIT_S)
-
-    def send(self, payload: bytes, channel: str = "movements") -> None:
-        self.client.publish(self.address.topic(channel), payload, 1).wait_for_publish(WAIT_S)
-
-    def until(self, epoch: str, seq: int) -> applied.Applied:
-        """Wait for an `applied` of at least so much."""
-        deadline = time.monotonic() + WAIT_S
-        while True:
-            message = self.heard.get(timeout=max(0.01, deadline - time.monotonic()))
-            if any(one.epoch == epoch and one.applied >= seq for one in message.epochs):
-                return message
-
-    def hears_nothing_new(self, epoch: str, seq: int) -> applied.Applied:
-        """Wait for an answer that stands at exactly so much."""
-        message = self.until(epoch, seq)
-        assert [one.applied for one in message.epochs if one.epoch == epoch] == [seq]
-        return message
-
-    def close(self) -> None:
-        self.client.disconnect()
-        self.client.loop_stop()
-
-
-@dataclass
-class Cloud:
-    """A worker in a thread, and the warehouse it writes to."""
-
-    warehouse: Warehouse
-    broker: Any
-    ingest_dsn: str
-    worker: Worker | None = None
-
-    def start(self, name: str = "worker") -> Worker:
-        users = self.broker.users
-        settings = BrokerSettings(self.broker.host, self.broker.port, users.cloud, users.cloud_password)
-        self.subscriber = Subscriber(settings, f"test-{name}")
-        self.worker = Worker(self.ingest_dsn, self.subscriber, name)
-        self.thread = threading.Thread(target=self.worker.run, daemon=True)
-        self.subscriber.start()
-        self.thread.start()
-        assert self.subscriber.subscribed.wait(WAIT_S)
-        return self.worker
-
-    def stop(self) -> None:
-        if self.worker is not None:
-            self.worker.stop.set()
-            self.thread.join(WAIT_S)
-            assert not self.thread.is_alive()
-            self.subscriber.stop()
-            self.worker = None
+from tests.ingesting import Cloud, Gateway, eventually, write
+from tests.makers import GatewayLog, make_warehouse
 
 
 @pytest.fixture
@@ -120,19 +40,6 @@ def gateway(cloud: Cloud) -> Iterator[Gateway]:
     made = Gateway(cloud.broker)
     yield made
     made.close()
-
-
-def write(warehouse: Warehouse, count: int) -> GatewayLog:
-    for number in range(1, count + 1):
-        warehouse.log.passage(warehouse.tag(number), "in", number, occurred_at_us=time.time_ns() // 1000)
-    return warehouse.log
-
-
-def eventually(question: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + WAIT_S
-    while not question():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def test_a_log_is_applied_and_its_gateway_told(cloud: Cloud, gateway: Gateway) -> None:
