@@ -5,6 +5,7 @@ import random
 import time
 from collections import Counter, defaultdict
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -370,6 +371,48 @@ def test_settings_that_keep_less_drop_more(ours: Gate, database: Any) -> None:
     ours.hear(ours.payload(time.time_ns() // 1000 - 3 * DAY_US, 1))
     ours.flush()
     assert ours.counters["readings_late"] == 3
+
+
+def test_minutes_and_hours_outlive_their_raw_rows(gate: Gate, database: Any) -> None:
+    now_us = time.time_ns() // 1000
+    gate.hear(gate.payload(now_us - 5 * DAY_US, 40))
+    gate.see(1, 2)
+    gate.flush()
+    before = gate.rollup("reading_minutes"), gate.rollup("reading_hours")
+    ReadingsKeeping(database.dsn_of("tallygate_ingest"), ReadingDays(2, 92, 1827)).once()
+    for _ in range(2):  # TimescaleDB's own jobs, where it has them: a refresh finds the raw rows gone
+        for (job,) in gate.warehouse.fetch(policies(gate)):
+            gate.warehouse.owner.execute("CALL run_job(%s)", [job])
+    assert [row[0] for row in gate.warehouse.fetch("SELECT total FROM readings WHERE samples = 1 ORDER BY 1")] == [
+        -50.0, 1.0, 2.0,
+    ]  # fmt: skip
+    rows = gate.warehouse.fetch(
+        "SELECT m.total FROM reading_minutes m JOIN reading_series s USING (company_id, series_id)"
+        " WHERE s.quantity = 'reads' ORDER BY m.bucket_at"
+    )
+    assert rows == [(40.0,), (2.0,)]
+    assert [one[1] for rollup in before for one in rollup.values()] == [40.0, 2.0] * 2
+
+
+def policies(gate: Gate) -> str:
+    """The query for TimescaleDB's jobs that keep readings, in the order drop, refresh; nothing elsewhere."""
+    if gate.warehouse.fetch("SELECT readings_kept_by_timescaledb()") == [(False,)]:
+        return "SELECT 1 WHERE false"
+    return (
+        "SELECT job_id FROM timescaledb_information.jobs WHERE proc_name IN ('policy_retention',"
+        " 'policy_refresh_continuous_aggregate') ORDER BY proc_name DESC, job_id"
+    )
+
+
+def test_jobs_beside_each_other_make_each_piece_once(gate: Gate, database: Any) -> None:
+    dsn = database.dsn_of("tallygate_ingest")
+    now_us = time.time_ns() // 1000
+    for days in range(1, 6):
+        gate.hear(gate.payload(now_us - days * DAY_US, days))
+    gate.flush()
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(lambda _: ReadingsKeeping(dsn, ReadingDays()).once(), range(4)))
+    assert gate.count() == 15
 
 
 def test_nobody_is_asked_to_keep_less_than_two_days(gate: Gate) -> None:

@@ -59,6 +59,8 @@ INSERT INTO reading_retention (raw_days, minute_days, hour_days) VALUES (7, 92, 
 CREATE FUNCTION keep_readings(raw integer, minutes integer, hours integer) RETURNS bigint
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = public, pg_temp AS $$
 BEGIN
+    -- Jobs beside each other: one makes the pieces, the other finds them made.
+    PERFORM pg_advisory_xact_lock(hashtext('tallygate readings'));
     UPDATE reading_retention r SET raw_days = raw, minute_days = minutes, hour_days = hours
      WHERE (r.raw_days, r.minute_days, r.hour_days) IS DISTINCT FROM (raw, minutes, hours);
     RETURN apply_reading_retention();
