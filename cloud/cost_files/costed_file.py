@@ -262,14 +262,15 @@ class _Result:
 
     def _value_from_nowhere(self, responsible: Int64, off_standard: Int64) -> tuple[Int64, Int64, Int64]:
         """Goods that were transferred before any cost was known, and got one where they arrived but not where they
-        came from, are worth something that nobody has paid for yet: that awaits clarification."""
+        came from, are worth something that nobody has paid for yet: that awaits clarification. So does what is
+        between the two costs of a transfer in a circle where none fits."""
         moved = self.kind[responsible] == Type.TRANSFER
         worth = np.zeros(len(self.data), np.int64)
         np.add.at(worth, self.plan.movement[responsible[moved]], self.outcome.entry_value[moved])
         off = off_standard[self.kind[off_standard] == Type.TRANSFER]
         np.add.at(worth, self.plan.movement[off], self.outcome.variance[off])
         unknown = np.zeros(len(self.data), np.bool_)
-        unknown[self.plan.movement[self.outcome.uncosted]] = True
+        unknown[self.plan.movement[self.outcome.uncosted | self.outcome.open]] = True
         worth[~unknown] = 0
         rows = np.flatnonzero(worth[self.plan.movement])
         rows = rows[np.unique(self.plan.movement[rows], return_index=True)[1]]

@@ -37,6 +37,7 @@ class Outcome:
     out_value    what each row's issue cost in the end
     variance     what was paid for a row beyond the standard
     uncosted     bool, no cost was known
+    open         bool, goods arrived at another cost than they left at: in a circle where no cost fits
     """
 
     pools: Pools
@@ -51,6 +52,7 @@ class Outcome:
     out_value: Int64
     variance: Int64
     uncosted: Bool
+    open: Bool
     releases: Releases
 
 
@@ -104,6 +106,7 @@ def _outcome(found: HistoryCosts, qty: Int64, receives: Bool) -> Outcome:
         out_value=np.where(receives, 0, found.final_cost(qty)),
         variance=np.zeros(n, np.int64),
         uncosted=uncosted,
+        open=np.zeros(n, np.bool_),  # without edges nothing carries a cost
         releases=found.releases,
     )
 
@@ -127,5 +130,6 @@ def _of_run(costed: Costed) -> Outcome:
         out_value=costed.out_value,
         variance=costed.variance,
         uncosted=costed.uncosted,
+        open=costed.open,
         releases=costed.releases,
     )

@@ -33,7 +33,8 @@ from cloud.domain.costing.pools import (
 from cloud.domain.rounding import muldiv_columns
 
 # Costs that go round in a circle of shortages draw near their rest by a share each time: at a tenth left of each
-# difference eighteen rounds reach the last 10⁻⁶ of any value. What is not at rest by then stays `open` and is said.
+# difference eighteen rounds reach the last 10⁻⁶ of any value. So many rounds go all at once, as many with values held,
+# as many one edge at a time (see _come_to_rest). What is not at rest by then stays `open` and is said.
 
 MAX_ROUNDS = 100
 
@@ -44,7 +45,7 @@ Records = NDArray[Any]
 def run(rows: Rows, pools: Pools, layers: Layers, last_costs: LastCosts) -> Costed:
     """Cost n rows in canonical order until they rest. The arguments stay as they are. Raises CannotCost.
 
-    Rows that did not come to rest in MAX_ROUNDS are `open` in what comes back.
+    Rows that did not come to rest in the rounds they have are `open` in what comes back.
     """
     generosity = 1
     while True:
@@ -98,21 +99,48 @@ def _ends(quiet: Bool, waits: list[tuple[int, int]]) -> Int64:
 
 
 def _come_to_rest(one: Pass, start: int, stop: int) -> None:
-    """Cost these rows over and over, each edge with what its issue cost the last time, until nothing changes."""
+    """Cost these rows over and over, each edge with what its issue cost the last time, until nothing changes.
+
+    Circles can keep rounds going for ever, though there is a rest. Goods without a cost get one by which their own
+    first cost was found, and by a few 10⁻⁶ of the one the other changes by whole units: so what they are worth is
+    held in the end. And two edges that each take what the other had can swap it round after round: then the
+    earliest of those that are not at rest goes alone. What draws near its rest by less than a share a round, as when
+    a few 10⁻⁶ go round with whole units, stays open.
+    """
     before = _State.of(one, start, stop)
-    for _ in range(MAX_ROUNDS):
-        one.go(start, stop)
-        given = one.rows["given"][start:stop].copy()
-        wanted = one.wanted(start, stop)
-        edges = wanted != NONE
-        moved = edges & ((wanted != one.outcomes["carried"][start:stop]) | (given != NONE))
-        given[moved] = wanted[moved]
-        _value_what_had_no_cost(one, start, stop, given)
-        if np.array_equal(given, one.rows["given"][start:stop]):
-            return
-        one.rows["given"][start:stop] = given
-        before.restore(one)
+    for change in (_all_change, _edges_change, _one_edge_changes):
+        for _ in range(MAX_ROUNDS):
+            one.go(start, stop)
+            given = change(one, start, stop)
+            if np.array_equal(given, one.rows["given"][start:stop]):
+                return
+            one.rows["given"][start:stop] = given
+            before.restore(one)
     one.go(start, stop)
+
+
+def _all_change(one: Pass, start: int, stop: int) -> Int64:
+    given = _edges_change(one, start, stop)
+    _value_what_had_no_cost(one, start, stop, given)
+    return given
+
+
+def _edges_change(one: Pass, start: int, stop: int) -> Int64:
+    """What each row is given for the next round: edges what their issues cost in this one."""
+    given: Int64 = one.rows["given"][start:stop].copy()
+    wanted = one.wanted(start, stop)
+    edges = wanted != NONE
+    moved = edges & ((wanted != one.outcomes["carried"][start:stop]) | (given != NONE))
+    given[moved] = wanted[moved]
+    return given
+
+
+def _one_edge_changes(one: Pass, start: int, stop: int) -> Int64:
+    given: Int64 = one.rows["given"][start:stop].copy()
+    following = _edges_change(one, start, stop)
+    first = np.flatnonzero(following != given)[:1]
+    given[first] = following[first]
+    return given
 
 
 def _without_cost(one: Pass, start: int, stop: int) -> Int64:
