@@ -1,20 +1,25 @@
 """An ingest worker in a thread and a gateway's MQTT side, for tests with a real broker and a real database."""
 
+import contextlib
+import logging
 import queue
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from typing import Any
 
 import paho.mqtt.client as mqtt
+import psycopg
 from paho.mqtt.enums import CallbackAPIVersion
 
+from cloud.flows.verify import verify
 from cloud.ingest.subscriber import Subscriber
 from cloud.ingest.worker import Worker
 from cloud.settings import BrokerSettings
+from cloud.store.master import put_gateway
 from protocols.wire import applied
-from tests.makers import GatewayLog, Warehouse
+from tests.makers import GatewayLog, Warehouse, make_warehouse
 
 WAIT_S = 20.0
 
@@ -76,9 +81,9 @@ class Cloud:
         users = self.broker.users
         return BrokerSettings(self.broker.host, self.broker.port, users.cloud, users.cloud_password)
 
-    def start(self, name: str = "worker") -> Worker:
+    def start(self, name: str = "worker", dsn: str | Callable[[], str] | None = None) -> Worker:
         """Start the worker, and wait until it hears the broker."""
-        worker = self.begin(name)
+        worker = self.begin(name, dsn=dsn)
         assert self.subscriber.subscribed.wait(WAIT_S)
         return worker
 
@@ -105,6 +110,27 @@ class Cloud:
             self.worker = None
 
 
+@contextlib.contextmanager
+def cloud_on(database: Any, broker: Any) -> Iterator[Cloud]:
+    """A warehouse with a gateway and no worker yet; every promise holds in the end."""
+    with (
+        psycopg.connect(database.owner_dsn, autocommit=True) as owner,
+        psycopg.connect(database.dsn_of("tallygate_ingest"), autocommit=True) as ingest,
+    ):
+        warehouse = make_warehouse(owner, ingest)
+        owner.execute("DELETE FROM lane_leases")
+        gateway_id = put_gateway(owner, warehouse.company_id, "main", "gw-1", 3)
+        warehouse.log = GatewayLog(gateway_id, 3)
+        made = Cloud(warehouse, broker, database.dsn_of("tallygate_ingest"))
+        try:
+            yield made
+        finally:
+            made.stop()
+    with psycopg.connect(database.owner_dsn, autocommit=True) as fresh:
+        wrong = [check for check in verify(fresh) if not check.holds]
+        assert not wrong
+
+
 def write(warehouse: Warehouse, count: int) -> GatewayLog:
     for number in range(1, count + 1):
         warehouse.log.passage(warehouse.tag(number), "in", number, occurred_at_us=time.time_ns() // 1000)
@@ -116,3 +142,10 @@ def eventually(question: Callable[[], bool]) -> None:
     while not question():
         assert time.monotonic() < deadline, "waited in vain"
         time.sleep(0.02)
+
+
+def said(records: Iterable[logging.LogRecord], about: str) -> list[str]:
+    """The kinds of trouble that the worker complained of, in order, and `over` for each end of them."""
+    return [
+        getattr(record, "trouble", "over") for record in records if record.getMessage().startswith(f"the {about} ")
+    ]
