@@ -8,6 +8,7 @@ import math
 import re
 import uuid
 from collections.abc import Mapping, Sequence
+from operator import attrgetter
 from typing import Final
 
 import numpy as np
@@ -17,6 +18,10 @@ from cloud.domain.movement import NONE, QTY_MAX, Bytes16, Crossing, Int64
 from cloud.domain.observation import Observed
 from protocols.wire.movement import MovementObserved
 
+_NAMES: Final = (
+    "seq", "id", "occurred_at_us", "kind", "gate", "epc", "direction", "confidence", "qty_micro", "evidence",
+)  # fmt: skip
+_FIELDS: Final = attrgetter(*_NAMES)
 _CROSSINGS: Final = {"in": Crossing.IN, "out": Crossing.OUT, "turned_back": Crossing.TURNED_BACK,
                      "undecided": Crossing.UNDECIDED}  # fmt: skip
 _DIRECTIONS: Final = {name: int(crossing) for name, crossing in _CROSSINGS.items()}
@@ -41,26 +46,27 @@ def read_observations(
     gateway, received_us  int64[n];  epoch  uint8[n, 16];  gates  {code: index}
     """
     n = len(movements)
+    columns = zip(*map(_FIELDS, movements), strict=True) if n else ((),) * len(_NAMES)
+    seqs, ids, times, kinds, gate_codes, epcs, directions, confidences, quantities, raws = columns
     codes: dict[str, int] = {}
-    tag = np.fromiter((codes.setdefault(one.epc, len(codes)) for one in movements), np.int64, n)
-    gate = np.fromiter((gates.get(one.gate, NONE) for one in movements), np.int64, n)
-    direction = np.fromiter((_DIRECTIONS.get(one.direction, NONE) for one in movements), np.int64, n)
-    confidence = np.fromiter((one.confidence for one in movements), np.float64, n)
+    tag = np.array([codes.setdefault(epc, len(codes)) for epc in epcs], np.int64)
+    gate = np.array([gates.get(code, NONE) for code in gate_codes], np.int64)
+    direction = np.array([_DIRECTIONS.get(name, NONE) for name in directions], np.int64)
+    confidence = np.array(confidences, np.float64)
     # No number of theirs need fit 64 bits: what does not becomes one that the check refuses.
-    claimed_us = np.fromiter((min(max(one.occurred_at_us, -1), _TIME_LIMIT_US) for one in movements), np.int64, n)
-    qty = np.fromiter(
-        (NONE if one.qty_micro is None else min(max(one.qty_micro, 0), QTY_MAX + 1) for one in movements),
-        np.int64,
-        n,
-    )
-    evidence = [bytes(one.evidence) for one in movements]
-    movement_id, is_id = _ids([one.id for one in movements])
+    claimed_us = np.array([min(max(time_us, -1), _TIME_LIMIT_US) for time_us in times], np.int64)
+    qty = np.full(n, NONE, np.int64)
+    if any(one is not None for one in quantities):
+        qty[:] = [NONE if one is None else min(max(one, 0), QTY_MAX + 1) for one in quantities]
+    evidence = [bytes(raw) for raw in raws]
+    movement_id, is_id = _ids(ids)
     is_epc = np.fromiter((_EPC.fullmatch(epc) is not None for epc in codes), np.bool_, len(codes))
 
     fails = ~is_id | (gate == NONE) | (direction == NONE) | ~is_epc[tag]
     fails |= ~((confidence >= 0) & (confidence <= 1)) | (claimed_us < 0) | (claimed_us >= _TIME_LIMIT_US)
     fails |= (qty == 0) | (qty > QTY_MAX)
-    fails |= np.fromiter((one.kind != "passage" for one in movements), np.bool_, n)
+    if set(kinds) - {"passage"}:
+        fails |= np.array([kind != "passage" for kind in kinds], np.bool_)
     fails |= np.fromiter(map(len, evidence), np.int64, n) > _MAX_EVIDENCE
     wrong: dict[int, str] = {}
     for row in np.flatnonzero(fails).tolist():
@@ -68,15 +74,14 @@ def read_observations(
             wrong[row] = why
         elif not is_id[row]:  # written as a UUID may be written, but not as we ask for it
             movement_id[row] = np.frombuffer(uuid.UUID(hex=movements[row].id).bytes, np.uint8)
-    seq = np.fromiter((one.seq for one in movements), np.int64, n)
     seen = Observed(
-        movement_id, gateway, epoch, seq, gate, tag, list(codes), direction, confidence, claimed_us, received_us,
-        qty, evidence,
+        movement_id, gateway, epoch, np.array(seqs, np.int64), gate, tag, list(codes), direction, confidence,
+        claimed_us, received_us, qty, evidence,
     )  # fmt: skip
     return seen, wrong
 
 
-def _ids(texts: list[str]) -> tuple[Bytes16, NDArray[np.bool_]]:
+def _ids(texts: Sequence[str]) -> tuple[Bytes16, NDArray[np.bool_]]:
     """Ids of 32 hex digits as bytes, and which of the texts are such ids."""
     n = len(texts)
     is_id = np.fromiter(map(len, texts), np.int64, n) == _ID_DIGITS
