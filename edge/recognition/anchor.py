@@ -4,8 +4,8 @@ A fast inventory of a full pallet reads each tag 3 to 7 times a pass, too few fo
 all tags of a pallet change sides at one instant, and that instant shows in the crowd (recipe, step 8).
 
 **Finding it** (`scan`). Time is cut into steps. For each step T every tag that both sides saw lately says
-whether it was on one side before T and on the other after it (at least `CLEAR` of its reads on either
-side of T agree). The anchor is where the tags that went one way, less those that went the other, are most,
+whether it was on one side before T and on the other after it (at least three quarters of its reads
+on either side of T agree). The anchor is where the tags that went one way, less those that went the other, are most,
 and at least max(`anchor_fewest`, `anchor_share` of the tags seen from both sides).
 
 **Judging by it** (`log_odds`). Given T and the direction, two stories are compared for one tag's reads
@@ -30,17 +30,22 @@ from math import exp, lgamma, log, pi, tau
 from typing import Final
 
 import numpy as np
+import numpy.typing as npt
 
 from edge.readings import Direction, GroupEvidence
-from edge.recognition.columns import Bools, Floats, Reads
+from edge.recognition.columns import Bools, Floats, Ints, Reads
 from edge.recognition.gate import US, GateSettings
 
 STEP_US: Final = 250_000  # of the scan; an anchor's time is that fine
-CLEAR: Final = 0.75  # share of a tag's reads before (after) T that must agree on its side
+CLEAR_FOR_EACH: Final = (
+    3  # of a tag's reads before (after) T for each by the other side: it is clear by three quarters
+)
 CONTRARY: Final = 0.25  # most of those that go one way may go the other: more is noise, or two crowds
 FEWEST_READS: Final = 2  # of a tag around an anchor, one a side
 SAME_ANCHOR_US: Final = 3_000_000  # maxima of one direction closer than this are one crossing of the crowd
 MOST_READS_SCANNED: Final = 64  # newest reads of one tag that the scan looks at
+
+Counts = npt.NDArray[np.int16]  # of at most MOST_READS_SCANNED reads
 
 _MOVING_SD_DB = 4.0  # of a moving tag's RSSI; the shuttle runs' movers: 2.3 to 4.5 by distance
 _MEAN_READS = 0.03  # the prior of a standing tag's mean RSSI weighs so many reads …
@@ -61,19 +66,21 @@ class Anchor:
     mean_dbm: float = 0.0
 
 
-def scan(tags: Sequence[Reads], until_us: int, flicker: float, gate: GateSettings) -> tuple[list[Anchor], float]:
+def scan(
+    reads: Reads, of_each: Sequence[int], until_us: int, flicker: float, gate: GateSettings
+) -> tuple[list[Anchor], float]:
     """The anchors in the last seconds before `until_us`, by time, and how many tags changed sides together.
 
-    tags     of tags that were seen from both sides
+    reads    of tags that were seen from both sides, one tag after the other, and `of_each` of them so many
     flicker  how many tags usually change sides together by chance
     """
-    if len(tags) < gate.anchor_fewest:
+    if len(of_each) < gate.anchor_fewest:
         return [], 0.0
     before = round(gate.anchor_before_s * US / STEP_US)
     after = round(gate.anchor_after_s * US / STEP_US)
     steps = 2 * (before + after)
     from_us = until_us - steps * STEP_US
-    counts = _counted(tags, from_us, steps)
+    counts = _counted(reads, of_each, from_us, steps)
     outward_first, inside_first = _changed(counts, before, after)
     inward, outward = outward_first.sum(axis=0), inside_first.sum(axis=0)
     score = inward - outward
@@ -81,58 +88,65 @@ def scan(tags: Sequence[Reads], until_us: int, flicker: float, gate: GateSetting
     needed = max(gate.anchor_fewest, gate.anchor_share * seen, gate.anchor_flicker * flicker)
     plain = np.where(CONTRARY * np.maximum(inward, outward) >= np.minimum(inward, outward), np.abs(score), 0)
     changed = outward_first | inside_first
-    found = [_anchor(at, from_us, inward, outward, changed, tags, gate) for at in _peaks(plain, needed)]
+    found = [_anchor(at, from_us, inward, outward, changed, reads, gate) for at in _peaks(plain, needed)]
     return found, float(np.abs(score).max())
 
 
 def _anchor(
     at: int,
     from_us: int,
-    inward: Floats,
-    outward: Floats,
+    inward: Ints,
+    outward: Ints,
     changed: Bools,
-    tags: Sequence[Reads],
+    reads: Reads,
     gate: GateSettings,
 ) -> Anchor:
     direction = Direction.IN if inward[at] > outward[at] else Direction.OUT
     most, least = max(inward[at], outward[at]), min(inward[at], outward[at])
     at_us = from_us + at * STEP_US
     moving = int(changed[:, at].sum())
-    around = [around_anchor(reads, at_us, gate).rssi_dbm for reads in tags]
+    first_us, until_us = _around(at_us, gate)
+    around = reads.chosen((first_us <= reads.times_us) & (reads.times_us < until_us))
     group = GroupEvidence(at_us, direction, int(most), int(least), moving)
-    return Anchor(at_us, direction, group, float(np.concatenate(around).mean()))
+    return Anchor(at_us, direction, group, float(around.rssi_dbm.mean()))
 
 
 def around_anchor(reads: Reads, at_us: int, gate: GateSettings) -> Reads:
     """Those of a tag's reads that an anchor at that time looks at."""
-    return reads.between(at_us - round(gate.anchor_before_s * US), at_us + round(gate.anchor_after_s * US))
+    return reads.between(*_around(at_us, gate))
 
 
-def _counted(tags: Sequence[Reads], from_us: int, steps: int) -> Floats:
+def _around(at_us: int, gate: GateSettings) -> tuple[int, int]:
+    return at_us - round(gate.anchor_before_s * US), at_us + round(gate.anchor_after_s * US)
+
+
+def _counted(reads: Reads, of_each: Sequence[int], from_us: int, steps: int) -> Counts:
     """Reads by tag, side (0 outside, 1 inside) and step."""
-    tag = np.repeat(np.arange(len(tags)), [len(reads) for reads in tags])
-    step = (np.concatenate([reads.times_us for reads in tags]) - from_us) // STEP_US
-    side = np.concatenate([reads.inside for reads in tags])
+    tags = len(of_each)
+    tag = np.repeat(np.arange(tags), of_each)
+    step = (reads.times_us - from_us) // STEP_US
     within = (step >= 0) & (step < steps)
-    cell = (tag * 2 + side) * steps + step
-    counts = np.bincount(cell[within], minlength=len(tags) * 2 * steps)
-    return counts.reshape(len(tags), 2, steps).astype(np.float64)
+    cell = (tag * 2 + reads.inside) * steps + step
+    counts = np.bincount(cell[within], minlength=tags * 2 * steps)
+    return counts.reshape(tags, 2, steps).astype(np.int16)
 
 
-def _changed(counts: Floats, before: int, after: int) -> tuple[Bools, Bools]:
+def _changed(counts: Counts, before: int, after: int) -> tuple[Bools, Bools]:
     """By tag and step T (its beginning): outside before and inside after; inside before and outside after."""
     steps = counts.shape[2]
-    running = np.concatenate((np.zeros((*counts.shape[:2], 1)), np.cumsum(counts, axis=2)), axis=2)
+    running = np.zeros((*counts.shape[:2], steps + 1), np.int16)
+    np.cumsum(counts, axis=2, dtype=np.int16, out=running[:, :, 1:])
     at = np.arange(steps)
-    earlier = running[:, :, at] - running[:, :, np.maximum(at - before, 0)]
-    later = running[:, :, np.minimum(at + after, steps)] - running[:, :, at]
+    until_now = running[:, :, :steps]
+    earlier = until_now - running.take(np.maximum(at - before, 0), axis=2)
+    later = running.take(np.minimum(at + after, steps), axis=2) - until_now
     outside_first = _clearly(earlier[:, 0], earlier[:, 1]) & _clearly(later[:, 1], later[:, 0])
     inside_first = _clearly(earlier[:, 1], earlier[:, 0]) & _clearly(later[:, 0], later[:, 1])
     return outside_first, inside_first
 
 
-def _clearly(one: Floats, other: Floats) -> Bools:
-    clearly: Bools = (one > 0) & (one >= CLEAR * (one + other))
+def _clearly(one: Counts, other: Counts) -> Bools:
+    clearly: Bools = (one > 0) & (one >= CLEAR_FOR_EACH * other)
     return clearly
 
 

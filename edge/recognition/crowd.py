@@ -5,8 +5,11 @@ is over; when no higher place can follow it any more it decides once about every
 the same place is an echo. How many tags change sides together by chance is learned while no anchor stands.
 """
 
+from array import array
 from collections import deque
 from typing import Final
+
+import numpy as np
 
 from edge.readings import Direction
 from edge.recognition.anchor import (
@@ -51,8 +54,10 @@ class Crowd:
     def scan(self, tracks: list[Track], at_us: int) -> list[Anchor]:
         """Look at the last seconds of `tracks`, which both sides saw; the anchors that decide now."""
         window_us = 2 * round((self._gate.anchor_before_s + self._gate.anchor_after_s) * US)
-        crowd = [track.newest(MOST_READS_SCANNED, at_us - window_us) for track in tracks]
-        self._pending, together = scan(crowd, at_us, self._usual_flicker(at_us), self._gate)
+        times_us, signals = array("q"), array("q")
+        counts = [track.put_newest(MOST_READS_SCANNED, at_us - window_us, times_us, signals) for track in tracks]
+        reads = Reads(np.frombuffer(times_us, np.int64), np.frombuffer(signals, np.int64))
+        self._pending, together = scan(reads, counts, at_us, self._usual_flicker(at_us), self._gate)
         if not self._pending:
             self._flicker += FLICKER_GAIN * (together - self._flicker)
         mature_us = at_us - round(self._gate.anchor_after_s * US) - MATURE_US

@@ -37,7 +37,7 @@ from edge.recognition.columns import Reads
 from edge.recognition.course import Course, follow
 from edge.recognition.crowd import Crowd
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.group import Vote, after_rest, hear, poll, vote_of
+from edge.recognition.group import Vote, after_rest, hear, poll, reach_us, vote_of
 from edge.recognition.intake import EYE, Intake, Waiting
 from edge.recognition.passage import passage_of
 from edge.recognition.photo_eye import PhotoEyes, watch
@@ -66,11 +66,11 @@ class GateRecognition:
     def __init__(self, settings: GateSettings) -> None:
         self._gate = settings
         self._tracks = Tracks(settings)
-        self._intake = Intake(settings, self._tracks)
+        self._intake = Intake(settings)
         self._counters = self._intake.counters
         # Asked for with every read.
         self._reorder_us, self._replay_us = settings.reorder_us, settings.replay_us
-        self._longest_us = settings.longest_visit_us
+        self._longest_us, self._reach_us = settings.longest_visit_us, reach_us(settings)
         self._crowd = Crowd(settings, self._tracks)
         self._eyes = PhotoEyes(settings)
         self._waiting: list[Waiting] = []  # a heap: what is younger than the tolerance
@@ -110,12 +110,17 @@ class GateRecognition:
         passages: list[Passage] = []
         for sighting in sightings:
             waiting = self._intake.taken(sighting)
-            if waiting is not None:
-                if self._clock_us is not None and self._clock_us - waiting[0] > self._replay_us:
+            if waiting is None:
+                continue
+            at_us, clock_us = waiting[0], self._clock_us
+            if clock_us is None or at_us >= clock_us:
+                self._clock_us = at_us
+            else:
+                if clock_us - at_us > self._replay_us:
                     passages += self._begin_anew()
-                self._note_time(waiting[0])
-                heappush(self._waiting, waiting)
-                self._take_due(passages)
+                self._note_older(at_us, clock_us)
+            heappush(self._waiting, waiting)
+            self._take_due(passages)
         return passages
 
     def advance(self, now_us: int) -> list[Passage]:
@@ -132,7 +137,7 @@ class GateRecognition:
         while self._waiting:
             self._take(heappop(self._waiting), passages)
         for track in self._tracks.between.values():
-            self._look(track, is_last=True)
+            self._look(track)
         for track in self._tracks.open_in_order():
             self._settle(track, self._clock_us or track.last_us, passages)
         return passages
@@ -155,10 +160,9 @@ class GateRecognition:
 
     # ── what comes in ───────────────────────────────────────────────────────────────────────────────
 
-    def _note_time(self, seen_at_us: int) -> None:
-        if self._clock_us is None or seen_at_us >= self._clock_us:
-            self._clock_us = seen_at_us
-        elif seen_at_us >= self._clock_us - self._reorder_us:
+    def _note_older(self, seen_at_us: int, clock_us: int) -> None:
+        """A read from before the newest one came: out of order, or time begins again there."""
+        if seen_at_us >= clock_us - self._reorder_us:
             self._counters.out_of_order += 1
         else:
             self._counters.stepped_back += 1
@@ -169,9 +173,9 @@ class GateRecognition:
     def _take_due(self, passages: list[Passage]) -> None:
         """Take what no read within the tolerance can precede any more."""
         assert self._clock_us is not None  # noqa: S101 - both callers have set it
-        horizon_us = self._clock_us - self._reorder_us
-        while self._waiting and self._waiting[0][0] < horizon_us:
-            self._take(heappop(self._waiting), passages)
+        horizon_us, waiting = self._clock_us - self._reorder_us, self._waiting
+        while waiting and waiting[0][0] < horizon_us:
+            self._take(heappop(waiting), passages)
         if horizon_us > self._tracks.first_deadline_us or horizon_us > self._tick_us:
             self._until(horizon_us, passages)
 
@@ -182,15 +186,20 @@ class GateRecognition:
         if epc == EYE:
             self._note_eye(at_us, signal >> 1, bool(signal & 1), passages)
             return
-        track = self._tracks.find(epc)
-        if track is not None:
+        tracks = self._tracks
+        track = tracks.find(epc)
+        if track is None:
+            track = tracks.begin(epc)
+            if track is None:
+                return
+        else:
             if track.spans and track.is_decided(at_us):
                 self._counters.replayed += 1
                 return
-            if track.is_open and at_us - track.visit_us >= self._longest_us:
+            if at_us - track.visit_us >= self._longest_us and track.is_open:
                 self._settle_long(track, at_us, passages)
-        self._tracks.add(at_us, epc, signal)
-        if self._tick_us == FAR and epc in self._tracks.between:
+        tracks.add(track, at_us, signal)
+        if self._tick_us == FAR and epc in tracks.between:
             self._tick_us = _next_tick(at_us)
 
     def _until(self, now_us: int, passages: list[Passage]) -> None:
@@ -306,24 +315,29 @@ class GateRecognition:
         return at_us - track.rest_us >= self._gate.rest_s * US
 
     def _others(self, track: Track, mine: Vote, at_us: int) -> list[Vote]:
-        """What the other tags around that time say, those still being read as of the last look.
+        """What the other tags around its time say, those still being read as of the last look.
 
         Tags that rest and tags that pass are asked apart: what passes moves the signal of what rests.
         """
+        rests, epc = mine.rests, track.epc
+        first_us, last_us = mine.at_us - self._reach_us, mine.at_us + self._reach_us
+        while self._votes and abs(self._votes[0][1].at_us - mine.at_us) > VOTES_FOR_US:
+            self._votes.popleft()
+        votes = [
+            vote
+            for voter, vote in self._votes
+            if first_us <= vote.at_us <= last_us and vote.rests is rests and voter != epc
+        ]
         gone_us = at_us - self._gate.hold_us // 2
         for other in self._tracks.between.values():
             if other.seen > other.course_seen and other.last_us <= gone_us:
-                self._look(other, is_last=True)
-        while self._votes and abs(self._votes[0][1].at_us - mine.at_us) > VOTES_FOR_US:
-            self._votes.popleft()
-        rests, epc = mine.rests, track.epc
-        closed = [vote for voter, vote in self._votes if vote.rests is rests and voter != epc]
-        in_view = [
-            vote
-            for other in self._tracks.between.values()
-            if (vote := other.vote) is not None and vote.rests is rests and other is not track
-        ]
-        return closed + in_view
+                self._look(other)
+            vote = other.vote
+            if vote is None or other is track:
+                continue
+            if first_us <= vote.at_us <= last_us and vote.rests is rests:
+                votes.append(vote)
+        return votes
 
     # ── telling ─────────────────────────────────────────────────────────────────────────────────────
 
@@ -367,14 +381,14 @@ class GateRecognition:
         tracks = list(self._tracks.seen_by_both(at_us))
         self._tick_us = at_us + TICK_US if tracks else FAR
         for track in tracks:
-            self._look(track)
+            if LOOK_SHARE * (track.seen - track.course_seen) > track.course_seen:
+                self._look(track)
         for anchor in self._crowd.scan(tracks, at_us):
             self._use(anchor, tracks, at_us, passages)
 
-    def _look(self, track: Track, *, is_last: bool = False) -> None:
-        """Bring the track's course and leg up to date: when much is new, or at the last, when anything is."""
-        news = track.seen - track.course_seen
-        if not track.is_open or not news or (not is_last and LOOK_SHARE * news <= track.seen - news):
+    def _look(self, track: Track) -> None:
+        """Bring the track's course and leg up to date."""
+        if not track.is_open or track.seen == track.course_seen:
             return
         track.course_seen = track.seen
         track.course = track.leg = track.vote = None
@@ -419,7 +433,7 @@ class GateRecognition:
         within_us = round(self._gate.eye_within_s * US)
         tracks = sorted(self._tracks.seen_by_both(at_us), key=lambda one: one.epc)
         for track in tracks:
-            self._look(track, is_last=True)
+            self._look(track)
         for track in tracks:
             if track.course is None or not track.is_open:
                 continue
@@ -449,11 +463,11 @@ def _next_tick(after_us: int) -> int:
 
 def _split(reads: Reads, hold_us: int) -> list[Reads]:
     """The visits in `reads`: reads that came late may reveal a silence."""
-    visits, times = [], reads.times_us
-    begins = 0
-    for i in range(1, len(times)):
-        if times[i] - times[i - 1] > hold_us:
-            visits.append(Reads(times[begins:i], reads.signals[begins:i]))
-            begins = i
-    visits.append(Reads(times[begins:], reads.signals[begins:]))
-    return visits
+    times_us = reads.times_us
+    silences = (times_us[1:] - times_us[:-1] > hold_us).nonzero()[0].tolist()
+    if not silences:
+        return [reads]
+    begins = [0, *(last + 1 for last in silences)]
+    return [
+        Reads(times_us[a:b], reads.signals[a:b]) for a, b in zip(begins, [*begins[1:], len(reads)], strict=True)
+    ]

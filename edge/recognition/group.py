@@ -58,9 +58,6 @@ def poll(votes: Sequence[Vote], at_us: int, gate: GateSettings) -> GroupEvidence
     Where pallets follow each other closely, the whole width holds two of them: then half of it is asked.
     """
     within_us = round(gate.group_within_s * US)
-    # Nobody farther away is counted: the sure ones lie within twice that width, and who is counted near their middle.
-    reach_us = 3 * within_us
-    votes = [vote for vote in votes if -reach_us <= vote.at_us - at_us <= reach_us]
     wide = _count(votes, at_us, 2 * within_us, within_us)
     if wide is not None and is_coherent(wide, gate) and abs(wide.crossed_at_us - at_us) <= within_us:
         return wide
@@ -68,18 +65,27 @@ def poll(votes: Sequence[Vote], at_us: int, gate: GateSettings) -> GroupEvidence
     return tight if tight is not None and is_coherent(tight, gate) else wide
 
 
+def reach_us(gate: GateSettings) -> int:
+    """How far from a poll's time votes may count: the sure ones lie within two thirds of it, and who is counted
+    within the last third of their middle."""
+    return 3 * round(gate.group_within_s * US)
+
+
 def _count(votes: Sequence[Vote], at_us: int, sure_us: int, near_us: int) -> GroupEvidence | None:
     """The sure ones within `sure_us` give direction and time; all within `near_us` of it are counted."""
-    sure = [vote for vote in votes if vote.direction in CROSSINGS and abs(vote.at_us - at_us) <= sure_us]
+    first_us, last_us = at_us - sure_us, at_us + sure_us
+    sure = [vote for vote in votes if first_us <= vote.at_us <= last_us and vote.direction in CROSSINGS]
     if not sure:
         return None
-    inward = len([1 for vote in sure if vote.direction is Direction.IN])
-    direction = Direction.IN if 2 * inward >= len(sure) else Direction.OUT
-    middle_us = round(median(vote.at_us for vote in sure if vote.direction is direction))
-    near = [vote for vote in votes if abs(vote.at_us - middle_us) <= near_us and vote.leans is not direction]
-    back = opposite(direction)
-    agreeing = len([1 for vote in near if vote.direction is direction])
-    contrary = len([1 for vote in near if vote.direction is back])
+    inward = [vote.at_us for vote in sure if vote.direction is Direction.IN]
+    if 2 * len(inward) >= len(sure):
+        direction, times_us = Direction.IN, inward
+    else:
+        direction, times_us = Direction.OUT, [vote.at_us for vote in sure if vote.direction is Direction.OUT]
+    middle_us = round(median(times_us))
+    first_us, last_us = middle_us - near_us, middle_us + near_us
+    near = [v.direction for v in votes if first_us <= v.at_us <= last_us and v.leans is not direction]
+    agreeing, contrary = near.count(direction), near.count(opposite(direction))
     return GroupEvidence(middle_us, direction, agreeing, contrary, len(near))
 
 

@@ -11,7 +11,6 @@ from typing import Final
 from edge.readings import EyeChange, Sighting, TagRead
 from edge.recognition.columns import RSSI_LEAST_DBM, RSSI_MOST_DBM, antenna_codes, pack
 from edge.recognition.gate import GateSettings
-from edge.recognition.tracks import Tracks
 
 EYE: Final = ""  # stands for the EPC where a change of a photo-eye waits among the reads
 
@@ -59,10 +58,9 @@ class RecognitionCounters:
 class Intake:
     """One gate's. `counters` is shared with who decides; `faults` is counter → the first sighting it counted."""
 
-    def __init__(self, settings: GateSettings, tracks: Tracks) -> None:
+    def __init__(self, settings: GateSettings) -> None:
         self._gate = settings
         self._codes = antenna_codes(settings.inside, settings.outside)
-        self._tracks = tracks
         self.counters = RecognitionCounters()
         self.faults: dict[str, str] = {}
 
@@ -87,7 +85,7 @@ class Intake:
             self._name_signal(sighting)
             return None
         epc = sighting.epc
-        if epc not in self._tracks and (not epc or len(epc) % 2):
+        if not epc or len(epc) % 2:
             self.counters.wrong_epc += 1
             self._name("wrong_epc", f"expected an even number of hex digits, got {epc!r:.80}")
             return None

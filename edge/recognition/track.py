@@ -121,13 +121,17 @@ class Track:
     def all_reads(self) -> Reads:
         return in_order(self.times_us, self.signals, ascending=self.ascends)
 
-    def newest(self, most: int, since_us: int) -> Reads:
-        """At most its `most` newest reads, since that time."""
-        times = self.times_us
+    def put_newest(self, most: int, since_us: int, times_us: "array[int]", signals: "array[int]") -> int:
+        """Append at most its `most` newest reads, since that time, to these columns; how many they were."""
         if self.ascends:
-            first = bisect_left(times, since_us, max(0, len(times) - most))
-            return in_order(times[first:], self.signals[first:], ascending=True)
-        return in_order(times[-most:], self.signals[-most:]).between(since_us, self.last_us + 1)
+            first = bisect_left(self.times_us, since_us, max(0, len(self.times_us) - most))
+            times_us.extend(self.times_us[first:])
+            signals.extend(self.signals[first:])
+            return len(self.times_us) - first
+        reads = in_order(self.times_us[-most:], self.signals[-most:]).between(since_us, self.last_us + 1)
+        times_us.frombytes(reads.times_us.tobytes())
+        signals.frombytes(reads.signals.tobytes())
+        return len(reads)
 
     def visit_reads(self, until_us: int | None = None) -> Reads:
         """The open visit's reads, without those that were decided already."""

@@ -9,7 +9,7 @@ from heapq import heappop, heappush
 
 from edge.recognition.columns import INSIDE_BIT
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.track import FAR, Track
+from edge.recognition.track import FAR, NEVER, Track
 
 GONE_US = 3_000_000  # after the last read that an anchor can still look at
 
@@ -34,23 +34,22 @@ class Tracks:
         """Tags known: in view and remembered."""
         return len(self._by_epc)
 
-    def __contains__(self, epc: str) -> bool:
-        return epc in self._by_epc
-
     def find(self, epc: str) -> Track | None:
         return self._by_epc.get(epc)
 
-    def add(self, seen_at_us: int, epc: str, signal: int) -> None:
-        """Put a read to its tag's open visit, or open one; shed it when no more tags fit."""
-        track = self._by_epc.get(epc)
-        if track is None:
-            if len(self._by_epc) >= self._gate.most_tags and not self._forget_one():
-                self.shed += 1
-                return
-            track = self._by_epc[epc] = Track(epc)
-        if not track.is_open:
+    def begin(self, epc: str) -> Track | None:
+        """The track of a tag that is not known; None, and its read is shed, when no more tags fit."""
+        if len(self._by_epc) >= self._gate.most_tags and not self._forget_one():
+            self.shed += 1
+            return None
+        track = self._by_epc[epc] = Track(epc)
+        return track
+
+    def add(self, track: Track, seen_at_us: int, signal: int) -> None:
+        """Put a read to its tag's open visit, or open one."""
+        if track.visit_us == NEVER:
             self.in_view += 1
-            self._remembered.pop(epc, None)
+            self._remembered.pop(track.epc, None)
             if not track.has_deadline:
                 self._wait_for(track, seen_at_us + self._hold_us)
         thinned = track.add(seen_at_us, signal, self._gate)
@@ -58,7 +57,7 @@ class Tracks:
             self.thinned += thinned
         other_us = track.outside_us if signal & INSIDE_BIT else track.inside_us
         if -self._opposite_us <= seen_at_us - other_us <= self._opposite_us:
-            self.between[epc] = track
+            self.between[track.epc] = track
 
     def pop_silent(self) -> tuple[int, Track] | None:
         """The track of the first deadline when it was silent until then, with that time; else nothing."""
