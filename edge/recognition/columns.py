@@ -77,12 +77,6 @@ class Reads:
         return (self.signals & INSIDE_BIT) != 0
 
     @property
-    def phase_turns(self) -> Floats:
-        """Phase as a share of a turn, NaN where there is none."""
-        steps = self.signals >> 20 & 0x1FFF
-        return np.where(steps == NO_PHASE, np.nan, steps / PHASE_STEPS)
-
-    @property
     def phase_steps(self) -> Ints:
         """Phase in 4,096ths of a turn, NO_PHASE where there is none."""
         return self.signals >> 20 & NO_PHASE

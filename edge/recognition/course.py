@@ -36,6 +36,7 @@ FEW: Final = 64  # reads whose envelopes are found together, by one matrix; with
 
 _PHASORS: Final = np.exp(2j * np.pi * np.arange(PHASE_STEPS) / PHASE_STEPS)  # of every phase that is kept
 _POWER_OF_DB: Final = log(10) / 10  # natural logarithm of the power ratio that is 1 dB
+RISE_DIGITS: Final = 12  # of a rise in dB: readers tell halves, limits are whole, last bits shall not choose
 _EVEN_DB: Final = 1e-6  # values so close are one: the sums' last bits shall not choose the peak of an even signal
 _WEIGHTLESS: Final = 40.0  # widths from which on a Gaussian weight is 0 as a float
 
@@ -233,7 +234,7 @@ def _side(times_s: Floats, smoothed_dbm: Floats, power: Floats, power_sum: float
     peak = int((smoothed_dbm > highest_dbm - _EVEN_DB).argmax())
     rise_db = 0.0
     if len(times_s) >= FEWEST_FOR_RISE:
-        rise_db = float(highest_dbm - np.minimum.reduce(smoothed_dbm))
+        rise_db = round(float(highest_dbm - np.minimum.reduce(smoothed_dbm)), RISE_DIGITS)
     return SideCourse(len(times_s), rise_db, float(times_s[peak]), float(times_s @ power) / power_sum)
 
 

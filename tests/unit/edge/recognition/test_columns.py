@@ -10,6 +10,8 @@ from hypothesis import strategies as st
 
 from edge.recognition.columns import (
     MOST_CHANNEL,
+    NO_PHASE,
+    PHASE_STEPS,
     RSSI_LEAST_DBM,
     RSSI_MOST_DBM,
     Reads,
@@ -23,7 +25,7 @@ from edge.recognition.gate import MOST_ANTENNA
 INSIDE, OUTSIDE = frozenset({2, 4, MOST_ANTENNA}), frozenset({1, 3, MOST_ANTENNA - 1})
 CODES = antenna_codes(INSIDE, OUTSIDE)
 RSSI_STEP_DB = 0.01
-PHASE_STEP_RAD = math.tau / 4096
+PHASE_STEP_RAD = math.tau / PHASE_STEPS
 
 antennas = st.sampled_from(sorted(CODES))
 signals_dbm = st.floats(RSSI_LEAST_DBM, RSSI_MOST_DBM)
@@ -57,11 +59,11 @@ def test_a_packed_read_comes_back_as_fine_as_readers_measure(
     assert is_inside(signal) is (antenna in INSIDE)
     assert back.rssi_dbm[0] == pytest.approx(rssi_dbm, abs=RSSI_STEP_DB / 2 + 1e-9)
     if phase_rad is None:
-        assert math.isnan(back.phase_turns[0])
+        assert back.phase_steps.tolist() == [NO_PHASE]
     else:
-        apart = (back.phase_turns[0] * math.tau - phase_rad + math.pi) % math.tau - math.pi
+        apart = (back.phase_steps[0] * PHASE_STEP_RAD - phase_rad + math.pi) % math.tau - math.pi
         assert abs(apart) <= PHASE_STEP_RAD / 2 + 1e-9
-        assert 0 <= back.phase_turns[0] < 1
+        assert 0 <= back.phase_steps[0] < PHASE_STEPS
         assert back.channels.tolist() == [channel or 0]
 
 

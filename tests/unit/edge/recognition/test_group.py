@@ -7,8 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from edge.readings import Direction, Passage
+from edge.recognition.gate import US
 from edge.recognition.gate_recognition import GateRecognition
-from edge.recognition.group import Vote, poll
+from edge.recognition.group import Vote, poll, reach_us
 from edge.recognition.verdict import opposite
 from tests.crowds import INSIDE, OUTSIDE, crossings, epc_of, hump, merged, passing, recognised, told
 from tests.walks import GATE, T0_US
@@ -173,7 +174,7 @@ def test_half_a_pallet_that_came_near_keeps_the_shadowed_from_following() -> Non
 votes = st.lists(
     st.builds(
         Vote,
-        st.integers(-4_000_000, 4_000_000).map(lambda late_us: T0_US + late_us),
+        st.integers(-9_000_000, 9_000_000).map(lambda late_us: T0_US + late_us),
         st.sampled_from(Direction),
     ),
     max_size=12,
@@ -194,13 +195,20 @@ def test_a_vote_counts_only_those_that_moved_then(cast: list[Vote]) -> None:
     sure = [vote for vote in cast if vote.direction in (Direction.IN, Direction.OUT)]
 
     if group is None:
-        assert all(abs(vote.at_us - T0_US) > GATE.group_within_s for vote in sure)
+        assert all(abs(vote.at_us - T0_US) > 2 * GATE.group_within_s * US for vote in sure)
         return
     assert group.direction in (Direction.IN, Direction.OUT)
     assert group.agreeing <= sum(vote.direction is group.direction for vote in cast)
     assert group.contrary <= sum(vote.direction is opposite(group.direction) for vote in cast)
     assert group.agreeing + group.contrary <= group.moving <= len(cast)
     assert min(vote.at_us for vote in sure) <= group.crossed_at_us <= max(vote.at_us for vote in sure)
+
+
+@given(votes)
+def test_votes_out_of_reach_make_no_difference(cast: list[Vote]) -> None:
+    within = [vote for vote in cast if abs(vote.at_us - T0_US) <= reach_us(GATE)]
+
+    assert poll(within, T0_US, GATE) == poll(cast, T0_US, GATE)
 
 
 def test_where_nobody_is_sure_there_is_no_group() -> None:

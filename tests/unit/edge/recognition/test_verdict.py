@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from edge.readings import Direction, Passage, TagRead
 from edge.recognition.columns import Reads, antenna_codes, in_order, pack
-from edge.recognition.course import envelope, follow
+from edge.recognition.course import envelope, envelopes, follow
 from edge.recognition.movement import evidence, is_logged
 from edge.recognition.passage import passage_of
 from edge.recognition.verdict import judge
@@ -81,6 +81,37 @@ def test_the_envelope_is_the_gaussian_mean_at_each_read() -> None:
 
     assert smoothed[0] == pytest.approx((-60 - 50 * near) / (1 + near), abs=1e-6)
     assert smoothed[2] == pytest.approx(-70, abs=1e-4)
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.lists(st.lists(st.integers(-160, -80), min_size=1, max_size=40), min_size=1, max_size=5), st.data())
+def test_envelopes_of_several_series_are_those_of_each(series: list[list[int]], data: st.DataObject) -> None:
+    """Few reads together or many: what stands beside a series weighs nothing in it."""
+    times_s, dbm, begins, each = [], [], [], []
+    for halves in series:
+        gaps_s = data.draw(
+            st.lists(st.sampled_from([0.0, 0.01, 0.2, 5.0]), min_size=len(halves), max_size=len(halves))
+        )
+        begins.append(len(times_s))
+        own_s, own_dbm = np.cumsum(gaps_s), np.array(halves) / 2
+        each.append(envelope(own_s, own_dbm, 0.3))
+        times_s += own_s.tolist()
+        dbm += own_dbm.tolist()
+
+    together = envelopes(np.array(times_s), np.array(dbm), begins, 0.3)
+
+    assert together == pytest.approx(np.concatenate(each), abs=1e-9)
+
+
+def test_of_an_even_signal_the_first_read_is_the_peak() -> None:
+    """Not the one that the last bits of a sum choose."""
+    even = [(round(i * 137.1), 1 + i % 2, -61.5) for i in range(24)]
+
+    why = decide(visit_of(even)).evidence
+
+    assert (why.peak_outside_us, why.peak_inside_us) == (T0_US, T0_US + 137_000)
+    assert (why.rise_outside_db, why.rise_inside_db) == (0.0, 0.0)
+    assert [antenna.peak_us for antenna in why.antennas] == [T0_US, T0_US + 137_000]
 
 
 @pytest.mark.parametrize(
