@@ -14,7 +14,7 @@ from cloud.domain.distinct import distinct_rows
 Int64 = NDArray[np.int64]
 
 OPEN_END_US = 2**63 - 1  # the moment of the stretch that is not at its end yet
-STRETCH_MOVEMENTS = 10_000
+STRETCH_MOVEMENTS = 20_000
 STRETCH_US = 7 * 86_400_000_000
 
 

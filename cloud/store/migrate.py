@@ -51,7 +51,9 @@ def _of_the_edition(connection: psycopg.Connection) -> list[str]:
     if not create_extension(connection):
         return ["readings_partitions"]
     names = ["timescaledb", "readings_hypertables"]
-    return [*names, "readings_continuous"] if is_community(connection) else names
+    if is_community(connection):
+        names += ["timescaledb_community", "readings_continuous"]
+    return names
 
 
 def is_community(connection: psycopg.Connection) -> bool:

@@ -38,3 +38,16 @@ CREATE TABLE snapshot_balances (
     qty_micro   bigint   NOT NULL,
     PRIMARY KEY (company_id, clock, item_id, location_id, lot_id, moment_us)
 ) WITH (fillfactor = 80);  -- goods that come late change quantities in place
+
+-- Chunks of hypertables that are there already: from now on as timescaledb.sql makes them, unless somebody chose.
+DO $$
+DECLARE name text;
+BEGIN
+    IF to_regclass('timescaledb_information.dimensions') IS NOT NULL THEN
+        FOR name IN EXECUTE 'SELECT hypertable_name FROM timescaledb_information.dimensions
+                              WHERE hypertable_schema = ''public'' AND time_interval = INTERVAL ''7 days''
+                                AND hypertable_name IN (''movements'', ''observations'')' LOOP
+            EXECUTE format('SELECT set_chunk_time_interval(%L, INTERVAL ''30 days'')', name);
+        END LOOP;
+    END IF;
+END $$;
