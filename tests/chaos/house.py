@@ -28,6 +28,7 @@ from psycopg.conninfo import make_conninfo
 from cloud.store.migrate import SERVICE_ROLES, migrate
 from protocols.wire.topics import GatewayAddress, all_gateways
 from standalone.backups import Backups, BaseBackup
+from standalone.child import ChildTrouble
 from standalone.credentials import Credentials, User
 from standalone.mosquitto import Mosquitto
 from standalone.postgres import OWNER, Postgres, find_binaries
@@ -301,7 +302,7 @@ class House:
         """Nothing is dead, paused or cut off any more."""
         for way in (*self.gateway_ways, self.worker_broker, self.worker_database):
             way.heal()
-        with suppress(ProcessLookupError):
+        with suppress(ProcessLookupError, ChildTrouble):  # dead, and just being started again
             os.kill(self.broker.pid, signal.SIGCONT)
         self.broker.wait_until_ready()
         self.server.postgres.wait_until_ready()
