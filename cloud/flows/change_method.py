@@ -60,7 +60,10 @@ def change_method(
     def work(cursor: Cursor, batch: Batch) -> list[str]:
         at_us = _beginning(cursor, company_id, batch, change.from_day)
         item = _item(cursor, company_id, change)
-        pools = valuation.lock_stock_pools(cursor, company_id, item.item_id)
+        if change.method is Method.STANDARD:  # takes nothing from what the pools hold, and may make new ones
+            pools = valuation.stock_pools(cursor, company_id, item.item_id)
+        else:
+            pools = valuation.lock_stock_pools(cursor, batch.company, [item.item_id])
         _check_specific(item, change, pools)
         events = _events(cursor, company_id, item, pools, change, at_us)
         valuation.set_method(cursor, company_id, item.item_id, change.method.label)
@@ -84,7 +87,7 @@ def _beginning(cursor: Cursor, company_id: int, batch: Batch, day: date) -> int:
 
 
 def _item(cursor: Cursor, company_id: int, change: MethodChange) -> CostedItem:
-    item = valuation.hold_item(cursor, company_id, change.item)
+    item = valuation.hold_items(cursor, company_id, [change.item]).get(change.item)
     if item is None:
         raise CannotRecord(f"no item {change.item!r}", field="item")
     if item.method == change.method.label:

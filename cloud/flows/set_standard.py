@@ -4,7 +4,7 @@ The difference is posted as revaluation. Pools of the item that come later, at s
 it as well: each site of the company gets its pool now.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import psycopg
@@ -44,9 +44,9 @@ def set_standards(
 
     def work(cursor: Cursor, batch: Batch) -> list[str]:
         events: list[Event] = []
-        # In order of code, so that two requests cannot wait for each other.
+        items = valuation.hold_items(cursor, company_id, [one.item for one in standards])
         for number in sorted(range(len(standards)), key=lambda i: standards[i].item):
-            item = _item(cursor, company_id, standards[number], number)
+            item = _item(items, standards[number], number)
             value = standards[number].standard_micro
             events += standard_events(cursor, company_id, item, value, occurred_us, document, reason)
         return book_rows(cursor, batch, request.key, events=events)
@@ -58,7 +58,7 @@ def standard_events(
     cursor: Cursor, company_id: int, item: CostedItem, standard: int, occurred_us: int, document: str, reason: str
 ) -> list[Event]:
     """One event for each pool of the item, and for each site where it has none."""
-    pools = valuation.lock_stock_pools(cursor, company_id, item.item_id)
+    pools = valuation.stock_pools(cursor, company_id, item.item_id)
     there = {pool.site_id for pool in pools}
     at_pools = [
         Event(
@@ -78,8 +78,8 @@ def standard_events(
     return at_pools + at_sites
 
 
-def _item(cursor: Cursor, company_id: int, standard: NewStandard, row: int) -> CostedItem:
-    item = valuation.hold_item(cursor, company_id, standard.item)
+def _item(items: Mapping[str, CostedItem], standard: NewStandard, row: int) -> CostedItem:
+    item = items.get(standard.item)
     if item is None:
         raise CannotRecord(f"no item {standard.item!r}", row, "item")
     if item.method != Method.STANDARD.label:

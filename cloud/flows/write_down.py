@@ -15,6 +15,7 @@ from cloud.domain.costing.realisable_value import Holding, allowance_changes
 from cloud.domain.movement import Kind
 from cloud.flows.answer_once import VALUE_LIMIT, Answered, CannotRecord, Event, Request, answer_once, book_rows
 from cloud.store import valuation
+from cloud.store.valuation import CostedItem, StockPool
 
 Cursor = psycopg.Cursor
 
@@ -48,14 +49,15 @@ def write_down(
 
     def work(cursor: Cursor, batch: Batch) -> list[str]:
         profile = valuation.profile(cursor, company_id)
+        items = _items(cursor, company_id, values)
+        pools: dict[int, list[StockPool]] = {item.item_id: [] for item in items.values()}
+        for pool in valuation.lock_stock_pools(cursor, batch.company, list(pools)):
+            pools[pool.item_id].append(pool)
         events: list[Event] = []
-        seen: set[str] = set()
         for number in sorted(range(len(values)), key=lambda i: values[i].item):
             one = values[number]
-            if one.item in seen:
-                raise CannotRecord(f"{one.item!r} stands here twice", number, "item")
-            seen.add(one.item)
-            holdings, item_id = _holdings(cursor, company_id, one, number, occurred_us)
+            item_id = items[one.item].item_id
+            holdings = _holdings(cursor, company_id, pools[item_id], occurred_us)
             changes = allowance_changes(holdings, one.unit_value_micro)
             if profile in WITHOUT_REVERSAL and sum(changes) < 0:
                 raise CannotRecord(
@@ -77,20 +79,28 @@ def write_down(
     return answer_once(connection, company_id, request, work)
 
 
-def _holdings(
-    cursor: Cursor, company_id: int, one: Realisable, row: int, occurred_us: int
-) -> tuple[list[Holding], int]:
-    """What the item's pools held at a moment, those that held goods."""
-    item = valuation.hold_item(cursor, company_id, one.item)
-    if item is None:
-        raise CannotRecord(f"no item {one.item!r}", row, "item")
-    if not 0 <= one.unit_value_micro < VALUE_LIMIT:
-        raise CannotRecord(
-            f"expected 0 or more, below {VALUE_LIMIT} × 10⁻⁶, got {one.unit_value_micro}",
-            row,
-            "net_realisable_value",
-        )
-    pools = valuation.lock_stock_pools(cursor, company_id, item.item_id)
+def _items(cursor: Cursor, company_id: int, values: Sequence[Realisable]) -> dict[str, CostedItem]:
+    """The items by code, held. Raises CannotRecord."""
+    items = valuation.hold_items(cursor, company_id, [one.item for one in values])
+    seen: set[str] = set()
+    for number in sorted(range(len(values)), key=lambda i: values[i].item):
+        one = values[number]
+        if one.item in seen:
+            raise CannotRecord(f"{one.item!r} stands here twice", number, "item")
+        seen.add(one.item)
+        if one.item not in items:
+            raise CannotRecord(f"no item {one.item!r}", number, "item")
+        if not 0 <= one.unit_value_micro < VALUE_LIMIT:
+            raise CannotRecord(
+                f"expected 0 or more, below {VALUE_LIMIT} × 10⁻⁶, got {one.unit_value_micro}",
+                number,
+                "net_realisable_value",
+            )
+    return items
+
+
+def _holdings(cursor: Cursor, company_id: int, pools: Sequence[StockPool], occurred_us: int) -> list[Holding]:
+    """What these pools held at a moment, those that held goods."""
     newer = [pool.pool_id for pool in pools if pool.newest_us > occurred_us]
     since = valuation.since(cursor, company_id, newer, occurred_us) if newer else {}
     held = []
@@ -98,4 +108,4 @@ def _holdings(
         qty, value, allowance = since.get(pool.pool_id, (0, 0, 0))
         if pool.qty - qty > 0:
             held.append(Holding(pool.pool_id, pool.qty - qty, pool.value - value, pool.allowance - allowance))
-    return held, item.item_id
+    return held

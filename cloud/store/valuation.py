@@ -4,13 +4,15 @@ Rows ↔ values, nothing else.
 """
 
 import uuid
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 
 import psycopg
 
+from cloud.domain.batch import Company
 from cloud.domain.costing.allocation import Basis
+from cloud.store.journal import hold_calendar
 from cloud.store.sql import statement
 
 NOUN = "valuation"
@@ -87,6 +89,7 @@ class CostedItem:
 class StockPool:
     """A pool of an item's goods; values 10⁻⁶ currency, qty 10⁻⁶ stock units, standard of one unit or None."""
 
+    item_id: int
     pool_id: int
     site_id: int
     method: int
@@ -171,10 +174,10 @@ def put_rule(connection: psycopg.Connection, company_id: int, rule: Rule) -> int
     return int(row[0])
 
 
-def hold_item(cursor: Cursor, company_id: int, code: str) -> CostedItem | None:
-    """The item, its method held to the end of the transaction."""
-    row = cursor.execute(statement(NOUN, "item"), {"company": company_id, "code": code}).fetchone()
-    return None if row is None else CostedItem(*row)
+def hold_items(cursor: Cursor, company_id: int, codes: Iterable[str]) -> dict[str, CostedItem]:
+    """The items by code, their methods held to the end of the transaction. Once a transaction: in one order."""
+    where = {"company": company_id, "codes": sorted(set(codes))}
+    return {row[1]: CostedItem(*row) for row in cursor.execute(statement(NOUN, "items"), where)}
 
 
 def set_method(cursor: Cursor, company_id: int, item_id: int, method: str) -> None:
@@ -182,10 +185,21 @@ def set_method(cursor: Cursor, company_id: int, item_id: int, method: str) -> No
     cursor.execute(statement(NOUN, "set_method"), {"company": company_id, "item": item_id, "method": method})
 
 
-def lock_stock_pools(cursor: Cursor, company_id: int, item_id: int) -> list[StockPool]:
-    """The item's pools but those in work, locked in order of id."""
-    rows = cursor.execute(statement(NOUN, "lock_stock_pools"), {"company": company_id, "item": item_id})
+def stock_pools(cursor: Cursor, company_id: int, item_id: int) -> list[StockPool]:
+    """The item's pools but those in work, for who only names them: booking locks them."""
+    rows = cursor.execute(statement(NOUN, "stock_pools"), {"company": company_id, "items": [item_id]})
     return [StockPool(*row) for row in rows]
+
+
+def lock_stock_pools(cursor: Cursor, company: Company, item_ids: Sequence[int]) -> list[StockPool]:
+    """The items' pools but those in work, locked in order of id.
+
+    The calendar is held first, as in booking. All items at once, and whoever has locked pools so makes no new ones in
+    the same transaction: batches make theirs before they lock any, so that none waits in a circle.
+    """
+    hold_calendar(cursor, company)
+    where = {"company": company.company_id, "items": list(item_ids)}
+    return [StockPool(*row) for row in cursor.execute(statement(NOUN, "lock_stock_pools"), where)]
 
 
 def since(cursor: Cursor, company_id: int, pools: Sequence[int], at_us: int) -> dict[int, tuple[int, int, int]]:

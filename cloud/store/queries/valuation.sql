@@ -67,19 +67,28 @@ ON CONFLICT (company_id, industry, cost_type, priority)
 DO UPDATE SET basis = excluded.basis, dimension = excluded.dimension
 RETURNING rule_id
 
--- item --
--- How an item is costed, held against another change of its method.
-SELECT item_id, code, method, tracking FROM items WHERE company_id = %(company)s AND code = %(code)s FOR UPDATE
+-- items --
+-- How items are costed, held against another change of their method; locked in order of code.
+SELECT item_id, code, method, tracking FROM items
+ WHERE company_id = %(company)s AND code = ANY(%(codes)s) ORDER BY code FOR UPDATE
 
 -- set_method --
 -- From here on new pools of the item are costed so; its old ones follow by their events.
 UPDATE items SET method = %(method)s WHERE company_id = %(company)s AND item_id = %(item)s
 
--- lock_stock_pools --
--- An item's pools of goods, locked in order of id; what is in work is no stock of it yet.
-SELECT p.pool_id, p.site_id, p.method, p.qty, p.value, p.allowance, p.standard, p.newest_us, p.late_from_us
+-- stock_pools --
+-- Items' pools of goods, in order of id; what is in work is no stock of them yet.
+SELECT p.item_id, p.pool_id, p.site_id, p.method, p.qty, p.value, p.allowance, p.standard, p.newest_us, p.late_from_us
   FROM cost_pools p
- WHERE p.company_id = %(company)s AND p.item_id = %(item)s
+ WHERE p.company_id = %(company)s AND p.item_id = ANY(%(items)s)
+   AND p.account_id <> ALL (ARRAY(SELECT account_id FROM accounts WHERE company_id = %(company)s AND role = 'wip'))
+ ORDER BY p.pool_id
+
+-- lock_stock_pools --
+-- The same, locked: those of all items at once in order of id, as batches lock theirs.
+SELECT p.item_id, p.pool_id, p.site_id, p.method, p.qty, p.value, p.allowance, p.standard, p.newest_us, p.late_from_us
+  FROM cost_pools p
+ WHERE p.company_id = %(company)s AND p.item_id = ANY(%(items)s)
    AND p.account_id <> ALL (ARRAY(SELECT account_id FROM accounts WHERE company_id = %(company)s AND role = 'wip'))
  ORDER BY p.pool_id FOR UPDATE OF p
 
