@@ -1,7 +1,8 @@
 """What the worker does while what it needs does not serve: say so once, wait, try again, say when it is over.
 
     Complaint   one for the database, one for the broker: each trouble is one line in the log for as long as it lasts,
-                whatever it alternates with, and the end of all of them another
+                whatever it alternates with, and the end of all of them another. That a connection broke off says
+                little: the next try finds out why, or all is well again
     Waits       how long between tries: doubled up to a most, and never the same for two workers
     Patience    the database's side: a connection for the worker's rounds, again and again
 
@@ -78,26 +79,32 @@ class Complaint:
         self._said: set[str] = set()
         self._since_s = 0.0
         self._tries = 0
+        self._newest: dict[str, str] = {}
 
-    def about(self, trouble: Trouble, where: str, error: str) -> None:
-        """One more try has failed."""
+    def about(self, trouble: Trouble, where: str, error: str, is_lapse: bool = False) -> None:
+        """One more try has failed. is_lapse: it served until now, and the next try may tell more."""
         if self.now is None:
             self._since_s = time.monotonic()
         self.now = trouble
         self._tries += 1
-        if trouble.kind not in self._said:
-            self._said.add(trouble.kind)
-            log.error(
-                f"the {self._about} does not serve: {trouble.what}",
-                extra={"trouble": trouble.kind, "where": where, "do": trouble.do, "error": error},
-            )
+        self._newest = {"where": where, "error": error}
+        if trouble.kind in self._said or (is_lapse and self._tries == 1):
+            return
+        self._said.add(trouble.kind)
+        log.error(
+            f"the {self._about} does not serve: {trouble.what}",
+            extra={"trouble": trouble.kind, "do": trouble.do, **self._newest},
+        )
 
     def is_over(self) -> None:
         """It serves."""
         if self.now is None:
             return
-        lasted_s = round(time.monotonic() - self._since_s, 1)
-        log.info(f"the {self._about} serves again", extra={"lasted_s": lasted_s, "tries": self._tries})
+        how: dict[str, object] = {"lasted_s": round(time.monotonic() - self._since_s, 1), "tries": self._tries}
+        if self._said:
+            log.info(f"the {self._about} serves again", extra=how)
+        else:
+            log.warning(f"the {self._about} broke off and serves again", extra=how | self._newest)
         self.now, self._tries = None, 0
         self._said.clear()
 
@@ -161,6 +168,7 @@ class Patience:
         self._where = ""
         self._look_again_s = 0.0
         self._application = APPLICATION
+        self._is_let_in = False
 
     @property
     def trouble(self) -> Trouble | None:
@@ -170,8 +178,10 @@ class Patience:
     def serve(self, rounds: Callable[[psycopg.Connection], None]) -> None:
         """Call `rounds` with a fresh connection, again and again; it returns when `stop` is set."""
         while not self._stop.is_set():
+            self._is_let_in = False
             try:
                 with BoundedConnection.connect(self._settings(), autocommit=True) as connection:
+                    self._is_let_in = True
                     self._look_again_s, self._application = 0.0, APPLICATION
                     self._serve(connection, rounds)
             except (psycopg.Error, WrongSchema, WrongSetting) as error:
@@ -223,7 +233,8 @@ class Patience:
         if self._stop.is_set():
             return
         trouble = troubles.of_database(error)
-        self._complaint.about(trouble, self._where, _words(error))
+        is_lapse = self._is_let_in and trouble.kind == troubles.DOWN
+        self._complaint.about(trouble, self._where, _words(error), is_lapse)
         self._stop.wait(self._waits.next_s())
 
 

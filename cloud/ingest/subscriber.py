@@ -98,6 +98,7 @@ class Subscriber:
         self._complaint = Complaint(troubles.BROKER)
         self._waits = Waits(*RECONNECT_S)
         self._where = ""
+        self._is_tls = False
         self._refusal: tuple[Trouble, str] | None = None
         self._client: mqtt.Client | None = None
         self._reconnected = threading.Event()
@@ -148,19 +149,21 @@ class Subscriber:
             except (
                 Exception
             ) as error:  # a supervisor's edge: without this thread the worker would hear nothing more
-                trouble, said = troubles.of_broker(error), f"{type(error).__name__}: {error}"
+                trouble = troubles.of_broker(error, self._is_tls)
+                said = f"{type(error).__name__}: {error}"
                 if trouble is troubles.OWN_FAULT:
                     log.exception("the MQTT client failed")
             self.subscribed.clear()
             if not self._stop.is_set():
                 self.counters["broker_lost"] += 1
-                self._complaint.about(trouble, self._where, said)
+                self._complaint.about(trouble, self._where, said, is_lapse=trouble is troubles.LOST)
                 self._stop.wait(self._waits.next_s())
 
     def _live(self) -> tuple[Trouble, str]:
         """One connection from its beginning to its end: why it ended. Raises OSError, WrongAuthority, WrongSetting."""
         settings = self._settings()
         self._where = f"{settings.host}:{settings.port} as {settings.user}"
+        self._is_tls = settings.ca_file is not None
         self._refusal = None
         client = self._new_client(settings)
         client.connect(settings.host, settings.port, KEEPALIVE_S)
@@ -221,6 +224,19 @@ class Subscriber:
 def _trusting(ca_file: Path) -> ssl.SSLContext:
     """TLS that trusts this authority alone. Raises WrongAuthority."""
     try:
-        return ssl.create_default_context(cafile=str(ca_file))
+        context = ssl.create_default_context(cafile=str(ca_file))
     except OSError as error:  # SSLError, when it holds no certificate, is one
         raise WrongAuthority(f"{ca_file}: {error}") from error
+    context.sslsocket_class = _ClosedOnFailure
+    return context
+
+
+class _ClosedOnFailure(ssl.SSLSocket):
+    """paho forgets the socket whose handshake fails and leaves it open."""
+
+    def do_handshake(self, block: bool = False) -> None:
+        try:
+            super().do_handshake(block)
+        except OSError:
+            self.close()
+            raise

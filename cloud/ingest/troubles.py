@@ -18,6 +18,7 @@ from psycopg import errors
 from cloud.settings import WrongSetting
 
 DATABASE, BROKER = "database", "broker"
+DOWN = "down"  # the kind of what is not there, of either
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,11 +47,11 @@ _SETTING = Trouble("setting", "a setting of ours cannot be read any more", "put 
 # ── The database ──
 
 _DOWN = Trouble(
-    "down", "it cannot be reached or has broken off",
+    DOWN, "it cannot be reached or has broken off",
     "see that the server runs, and that the host and port of TALLYGATE_DSN lead to it",
 )  # fmt: skip
 # Of the same kind, because a restart is one trouble and looks like all three of them in turn.
-_STARTING = Trouble("down", "it is starting, stopping or recovering", "wait; its own log says how far it is")
+_STARTING = Trouble(DOWN, "it is starting, stopping or recovering", "wait; its own log says how far it is")
 _ENDED = Trouble(
     "down",
     "it ended our session",
@@ -234,7 +235,7 @@ _BROKER_AUTHORITY = Trouble(
     "put the authority's certificate (PEM) there, readable for this program",
 )  # fmt: skip
 _BROKER_DOWN = Trouble(
-    "down", "nothing listens there", "start the broker, or correct TALLYGATE_MQTT_HOST and TALLYGATE_MQTT_PORT"
+    DOWN, "nothing listens there", "start the broker, or correct TALLYGATE_MQTT_HOST and TALLYGATE_MQTT_PORT"
 )
 _BROKER_SILENT = Trouble(
     "silent",
@@ -272,6 +273,9 @@ SUBSCRIPTIONS = Trouble(
     "subscriptions", "it does not let us read the gateways' topics",
     "let the cloud's user read tallygate/v1/+/+/+/movements, …/readings and …/status in the broker's access list",
 )  # fmt: skip
+LOST = Trouble(
+    "lost", "the connection to it is lost again and again", "see its log, and the network on the way to it"
+)
 OWN_FAULT = Trouble("own fault", "our own client failed", "it begins anew; report what it says")
 
 
@@ -279,8 +283,8 @@ class WrongAuthority(Exception):
     """The file of the broker's certificate authority cannot be used."""
 
 
-def of_broker(error: Exception) -> Trouble:
-    """What this error on the way to the broker means."""
+def of_broker(error: Exception, is_tls: bool) -> Trouble:
+    """What this error on the way to the broker means; is_tls: TLS was wanted."""
     if isinstance(error, WrongSetting):
         return _SETTING
     if isinstance(error, WrongAuthority):
@@ -294,7 +298,7 @@ def of_broker(error: Exception) -> Trouble:
     if isinstance(error, ConnectionRefusedError):
         return _BROKER_DOWN
     if isinstance(error, ConnectionError):
-        return _HUNG_UP
+        return _BROKER_TLS if is_tls else _HUNG_UP  # TCP is there, and nothing else has been said yet
     if isinstance(error, OSError):
         return _BROKER_SILENT
     return OWN_FAULT
@@ -326,10 +330,6 @@ def of_answer(code: int) -> Trouble:
     return _OF_ANSWERS.get(code, _BROKER_SIGN_IN)
 
 
-def of_end(is_joined: bool) -> Trouble:
+def of_end(was_joined: bool) -> Trouble:
     """A connection that ended without a reason, after it was joined or before."""
-    return (
-        _HUNG_UP
-        if not is_joined
-        else Trouble("lost", "the connection to it was lost", "nothing, if it comes back soon")
-    )
+    return LOST if was_joined else _HUNG_UP
