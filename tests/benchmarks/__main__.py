@@ -10,6 +10,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+from tests.benchmarks.balances import measure_balances
 from tests.benchmarks.epc import measure_epc
 from tests.benchmarks.figure import Figure
 from tests.benchmarks.gate import measure_gate
@@ -24,6 +25,7 @@ BENCHMARKS: dict[str, Callable[[], list[Figure]]] = {
     "histories": measure_histories,
     "ingest": measure_ingest,
     "online": measure_online,
+    "balances": measure_balances,
     "ledger": measure_ledger,
     "epc": measure_epc,
     "gate": measure_gate,

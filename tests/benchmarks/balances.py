@@ -173,8 +173,10 @@ def _bytes(owner: psycopg.Connection, table: str) -> int:
 
 @contextmanager
 def _house() -> Iterator[Postgres]:
-    with tempfile.TemporaryDirectory() as folder:
-        server = Postgres(Path(folder), find_binaries())
+    with tempfile.TemporaryDirectory(prefix="tallygate-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # root's server runs as another account
+        server = Postgres(folder, find_binaries())
         server.start()
         try:
             yield server

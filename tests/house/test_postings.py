@@ -11,7 +11,7 @@ from cloud.domain.observation import CLOCK_AHEAD_US, TOO_OLD_US
 
 CHECKOUT = Path(__file__).resolve().parent.parent.parent
 PAGE = CHECKOUT / "docs/postings.md"
-DOCUMENTS = ("*.md", "docs/*.md", "docs/guides/*.md", "protocols/*.md", "tests/*/*.md")
+DOCUMENTS = ("*.md", "docs/*.md", "docs/*/*.md", "protocols/*.md", "tests/*/*.md")
 
 
 def table(head: str) -> list[list[str]]:
