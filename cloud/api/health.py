@@ -67,4 +67,5 @@ def readyz(request: Request, pool: Pool) -> dict[str, Any]:
         "schema": "newer than this program" if found.unknown else "right",
         "ingest_lease": "none yet" if left is None else "held" if left > 0 else "lapsed",
         "ingest_lease_left_s": None if left is None else round(left, 1),
+        "ingest_waits_for": found.ingest_waits,
     }

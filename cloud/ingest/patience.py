@@ -194,9 +194,9 @@ class Patience:
         """
         now_s = time.monotonic()
         if now_s >= self._look_again_s:
-            found = readiness.look(connection)
-            if found.missing or found.unknown:
-                raise WrongSchema(found.missing, found.unknown)
+            missing, unknown = readiness.schema_differences(connection)
+            if missing or unknown:
+                raise WrongSchema(missing, unknown)
             self._look_again_s = now_s + SCHEMA_AGAIN_S
         name = f"{APPLICATION}: {waits_for}"[:APPLICATION_CHARACTERS] if waits_for else APPLICATION
         if name != self._application:
