@@ -102,6 +102,17 @@ def settled_periods(cursor: Cursor, company: Company) -> Int64:
     return np.array([row[0] for row in rows], np.int64)
 
 
+def lock_item_costs(cursor: Cursor, company_id: int, items: list[int]) -> dict[int, tuple[int, int]]:
+    """{item_id: its last known (value, qty)} of those that have one, locked, and the right to give the others theirs.
+
+    To be called behind the locks of pools. Raises psycopg.Error.
+    """
+    where = {"company": company_id, "item": items}
+    cursor.execute(statement("books", "hold_first_costs"), where)
+    rows = cursor.execute(statement("books", "lock_item_costs"), where)
+    return {item: (value, qty) for item, value, qty in rows}
+
+
 @dataclass(slots=True)
 class PoolState:
     """The pools a batch touches, locked, with what is needed to write them back.
@@ -137,12 +148,7 @@ class PoolState:
             -1, 16
         )
         items = np.unique(table[:, 1])
-        costs = {
-            item: (value, qty)
-            for item, value, qty in cursor.execute(
-                statement("books", "lock_item_costs"), {"company": company.company_id, "item": items.tolist()}
-            )
-        }
+        costs = lock_item_costs(cursor, company.company_id, items.tolist())
         last_costs = LastCosts(
             items,
             np.array([costs.get(item, (0, 0))[0] for item in items.tolist()], np.int64),

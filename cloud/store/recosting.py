@@ -25,6 +25,7 @@ from cloud.store import columns, copy
 from cloud.store.batches import place_in_batch
 from cloud.store.costs import append_linked
 from cloud.store.journal import Headers, write_entries
+from cloud.store.pool_state import lock_item_costs
 from cloud.store.sql import statement
 
 Int64 = NDArray[np.int64]
@@ -240,9 +241,7 @@ def standing_start(cursor: Cursor, company_id: int, items: Sequence[int], standi
     )
     for number, name in enumerate(_STATE, 1):
         getattr(start.pools, name)[:] = table[:, number]
-    for item, value, qty in cursor.execute(
-        statement("books", "lock_item_costs"), {"company": company_id, "item": list(items)}
-    ):
+    for item, (value, qty) in lock_item_costs(cursor, company_id, list(items)).items():
         row = np.searchsorted(start.last_costs.item_id, item)
         if row < len(start.last_costs.item_id) and start.last_costs.item_id[row] == item:
             start.last_costs.value[row], start.last_costs.qty[row] = value, qty
@@ -451,10 +450,12 @@ def update_pools(cursor: Cursor, company_id: int, pools: Pools, last_costs: Last
     )  # fmt: skip
     known = last_costs.qty > 0
     if known.any():
+        items = last_costs.item_id[known].tolist()
+        lock_item_costs(cursor, company_id, items)
         cursor.execute(
             statement("books", "upsert_item_costs"),
             {
-                "company": company_id, "item": last_costs.item_id[known].tolist(),
+                "company": company_id, "item": items,
                 "value": last_costs.value[known].tolist(), "qty": last_costs.qty[known].tolist(),
             },
         )  # fmt: skip

@@ -96,6 +96,14 @@ SELECT pool_id, item_id, account_id | (dimension_id::bigint << 32), method, mino
        settled_value, settled_qty, allowance, newest_us, late_from_us
   FROM cost_pools WHERE company_id = %(company)s AND pool_id = ANY(%(pool)s) ORDER BY pool_id FOR UPDATE
 
+-- hold_first_costs --
+-- Items that no cost is known for have no row that could be locked: one of 64 locks of the company stands for theirs,
+-- in order, so that two batches that bring first costs come one after the other.
+SELECT pg_advisory_xact_lock(hashtext('tallygate first costs ' || %(company)s::text), n.bucket)
+  FROM (SELECT DISTINCT i.item_id %% 64 AS bucket FROM unnest(%(item)s::integer[]) i (item_id)
+         WHERE NOT EXISTS (SELECT FROM item_costs c WHERE c.company_id = %(company)s AND c.item_id = i.item_id)
+         ORDER BY 1) n
+
 -- lock_item_costs --
 -- The items' last known costs, locked in order.
 SELECT item_id, last_value, last_qty FROM item_costs
