@@ -151,7 +151,14 @@ def make_warehouse(
 ) -> Warehouse:
     """Set the company up; every lane is leased to TEST_LEASE."""
     settings = replace(DESCRIPTION.settings, currency=currency, profile=profile)
-    company_id = apply_description(owner, replace(DESCRIPTION, settings=settings))
+    return described_warehouse(owner, ingest, replace(DESCRIPTION, settings=settings))
+
+
+def described_warehouse(
+    owner: psycopg.Connection, ingest: psycopg.Connection, description: CompanyDescription
+) -> Warehouse:
+    """The same of any company."""
+    company_id = apply_description(owner, description)
     owner.execute(
         "INSERT INTO lane_leases SELECT %s, lane, 'test', 7, 'infinity' FROM generate_series(0, 15) lane",
         [company_id],

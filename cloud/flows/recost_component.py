@@ -178,9 +178,9 @@ def _recorded(
 def _taken_back(moves: Columns, corrects: Bool, row_of: dict[bytes, int]) -> tuple[Bool, Int64]:
     """Which movements are as if they had never been, and which stand in the stead of one that was taken back.
 
-    A sighting's movement is made, taken back when an earlier sighting arrives, perhaps made again: all of one instant
-    and one quantity. Of an even number nothing stands, of an odd one the last, whose id tells its number. In the order
-    of the world the others never happened, whatever was thought of them for a while.
+    A sighting's movement is made, taken back when an earlier sighting arrives, perhaps made again, from and to other
+    places: all of one instant and one quantity. Of an even number nothing stands, of an odd one the last, whose id
+    tells its number. In the order of the world the others never happened, whatever was thought of them for a while.
     """
     void = np.zeros(len(corrects), np.bool_)
     stands: list[int] = []
@@ -188,18 +188,35 @@ def _taken_back(moves: Columns, corrects: Bool, row_of: dict[bytes, int]) -> tup
     for row in np.flatnonzero(corrects).tolist():
         by_root.setdefault(moves["corrects"][row].tobytes(), []).append(row)
     for root, rows in by_root.items():
-        if root not in row_of:
+        together = [row_of[root], *rows] if root in row_of else rows
+        last = _last_made(root, {moves["id"][row].tobytes(): row for row in together})
+        if last is None:
             continue
-        together = [row_of[root], *rows]
         void[together] = True
-        if len(together) % 2:
-            last = row_of.get(derived_id(root + (len(together) - 1).to_bytes(4, "big")).bytes)
-            if last is None:
-                void[together] = False
-                continue
-            void[last] = False
-            stands.append(last)
+        number, row = last
+        if number % 2 == 0:
+            void[row] = False
+            stands.append(row)
     return void, np.array(stands, np.int64)
+
+
+_MOST_MADE = 1000  # times that one sighting's movement is made or taken back; more is not looked for
+
+
+def _last_made(root: bytes, rows: dict[bytes, int]) -> tuple[int, int] | None:
+    """(number, row) of the last of a sighting's movements that has a row; the first, of that very id, has number 0.
+
+    Those inside one pool cost nothing and have no row, so numbers are left out: always one that is made with the one
+    that takes it back. None: something else corrects the root.
+    """
+    found = [(0, rows[root])] if root in rows else []
+    for number in range(1, _MOST_MADE):
+        if len(found) == len(rows):
+            return found[-1]
+        row = rows.get(derived_id(root + number.to_bytes(4, "big")).bytes)
+        if row is not None:
+            found.append((number, row))
+    return None
 
 
 def _own_value(moves: Columns, company: Company) -> Int64:

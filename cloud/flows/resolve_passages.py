@@ -181,6 +181,11 @@ def _add_history(
         return
     epcs = [tags.epcs[tag] for tag in looked_at.tolist()]
     where = {"company": company.company_id, "epcs": Texts(epcs), "since_us": tags.since_us[looked_at]}
+    if shared_us := int(gates.shared_us.max(initial=0)):
+        starts = cursor.execute(statement("observed", "history_starts"), where | {"shared_us": shared_us})
+        for epc, since_us in starts.fetchall():
+            tags.since_us[tag_of[epc]] = since_us
+        where["since_us"] = tags.since_us[looked_at]
     tags.area[looked_at] = tags.location[looked_at] = NOWHERE
     for epc, gate, direction, to_id in cursor.execute(statement("observed", "place_before"), where):
         tag = tag_of[epc]

@@ -104,17 +104,19 @@ class Mover:
     verdicts: Verdicts
 
     def make(self) -> Made:
-        """Movements of what moves, and of what has moved and should not have. Raises psycopg.Error."""
+        """Movements of what moves, and of what has moved and should not have, or not so. Raises psycopg.Error."""
         at = self.verdicts.at
         moves = self.verdicts.outcome == Outcome.MOVED
         moved = self.sightings.moved[at]
-        done, undone = at[moves & ~moved], at[moved & ~moves]
+        done, undone, placing = at[moves & ~moved], at[moved & ~moves], at[moves]
         wanted, match, expected, too_old = self._expect(done)
-        kind, from_id, to_id, location = self._terms(at[moves], done, match, expected, too_old)
-        made = self._columns(done, wanted, match, expected, kind, from_id, to_id)
-        takes_back = self._take_back(undone)
+        terms = self._terms(placing, np.append(expected.kind, 0)[match], too_old)
+        is_done = ~self.sightings.moved[placing]
+        made = self._columns(done, wanted, match, expected, terms.of(is_done))
+        takes_back = self._take_back(np.concatenate([undone, placing[terms.changed]]))
+        again = self._again(placing[terms.changed], terms.of(terms.changed))
         filled = np.append(expected.expectation_id, NONE)[match]
-        return Made(_joined(made, takes_back), location, filled)
+        return Made(_joined(_joined(made, takes_back), again), terms.location, filled)
 
     def _expect(self, done: Int64) -> tuple[Wanted, Int64, Expected, Bool]:
         """What was expected of the movements `done` (indexes of sightings), in the order of the world."""
@@ -123,6 +125,9 @@ class Mover:
         is_new = done < sightings.new
         counted = np.full(len(done), NONE, np.int64)
         counted[is_new] = self.seen.qty[done[is_new]]
+        for row in np.flatnonzero(~is_new).tolist():  # what was made before is made again as it was
+            known = sightings.known[done[row] - sightings.new]
+            counted[row] = known.qty if known.n else NONE
         too_old = np.zeros(len(done), np.bool_)
         too_old[is_new] = self.seen.is_too_old[done[is_new]]
         wanted = Wanted(
@@ -140,21 +145,27 @@ class Mover:
         match[asked] = expected.take(part)
         return wanted, match, expected, too_old
 
-    def _terms(
-        self, placing: Int64, done: Int64, match: Int64, expected: Expected, too_old: Bool
-    ) -> tuple[Int64, Int64, Int64, Int64]:
-        """Kind, from and to of the movements `done`, and where every tag is afterwards.
+    def _terms(self, placing: Int64, expected_kind: Int64, too_old: Bool) -> "_Terms":
+        """Kind, from and to of what moves, and where every tag is afterwards.
 
         placing  sightings that the tags move by, those that the books know included, in the order of the world
+        expected_kind, too_old  of those that the books do not know: the kind that was expected of each, or 0
         """
         sightings, gates, beyond = self.sightings, self.gates, self.beyond
-        gate, crossing = sightings.gate[done], sightings.crossing[done]
-        is_in, is_expected = crossing == Crossing.IN, match != NONE
+        stays = sightings.moved[placing]
+        known = [sightings.known[at - sightings.new] for at in placing[stays].tolist()]
+        booked = np.array(
+            [(one.expected_kind, one.is_too_old, one.kind, one.from_id, one.to_id) for one in known], np.int64
+        ).reshape(-1, 5)
+        gate, crossing = sightings.gate[placing], sightings.crossing[placing]
+        kind, is_too_old = np.zeros(len(placing), np.int64), np.zeros(len(placing), np.bool_)
+        kind[~stays], is_too_old[~stays] = expected_kind, too_old
+        kind[stays], is_too_old[stays] = booked[:, 0], booked[:, 1]
+        is_in, is_expected = crossing == Crossing.IN, kind != 0
         near = np.where(is_in, gates.outside_id[gate], gates.inside_id[gate])
         far = gates.target(gate, crossing)
-        kind = np.append(expected.kind, 0)[match]
         other = np.where(is_expected, beyond.by_kind()[kind], 0)
-        inside = gates.is_internal[gate] & ~too_old & ~is_expected
+        inside = gates.is_internal[gate] & ~is_too_old & ~is_expected
         waits = beyond.clarification(gates)[gate]
         waits = np.where(waits == NOWHERE, far, waits)
         unexplained_in = is_in & ~is_expected & ~inside
@@ -163,41 +174,52 @@ class Mover:
         kind = np.where(inside, int(Kind.INTERNAL_MOVE), kind)
         to_id = np.where(~is_in & is_expected & (other != 0), other, far)
         usual = np.where(unexplained_in, waits, to_id)
+        went = usual.copy()  # what the books say of those that they know
+        went[stays] = booked[:, 4]
+        was_held = self._held_so_far()[placing]
         # Where a tag goes depends on where it was only for goods in transit; each round settles one more crossing.
-        to_id, arrives = usual, np.zeros(len(done), np.bool_)
+        # What the books know stays as it is where the tag was where the books thought it was.
+        arrives, moot = np.zeros(len(placing), np.bool_), np.zeros(len(placing), np.bool_)
         while True:
-            held, location = self._follow(placing, done, to_id)
-            before, arrives = arrives, unexplained_in & ~too_old & (held != NOWHERE) & (held == beyond.in_transit)
-            if (arrives == before).all():
+            to_id = np.where(stays & ~moot, went, np.where(arrives, far, usual))
+            held, location = self._follow(placing, to_id)
+            before, moot_before = arrives, moot
+            arrives = unexplained_in & ~is_too_old & (held != NOWHERE) & (held == beyond.in_transit)
+            moot = stays & (held != was_held)
+            if (arrives == before).all() and (moot == moot_before).all():
                 break
-            to_id = np.where(arrives, far, usual)
         kind = np.where(arrives, int(Kind.TRANSFER_IN), kind)
         is_ours = (held != NOWHERE) & ~np.isin(held, beyond.not_ours)
         from_id = np.where(is_ours, held, near)
         comes = is_in & ~inside
         from_id = np.where(comes, np.where(other != 0, other, near), from_id)
         from_id = np.where(arrives, beyond.in_transit, from_id)
-        return kind, from_id, to_id, location
+        changed = moot.copy()
+        changed[stays] &= (np.stack([kind, from_id, to_id], axis=1)[stays] != booked[:, 2:]).any(axis=1)
+        return _Terms(kind, from_id, to_id, changed, location)
 
-    def _follow(self, placing: Int64, done: Int64, to_id: Int64) -> tuple[Int64, Int64]:
-        """Where each tag of `done` is before it moves, and where every tag is in the end."""
-        goes = np.zeros(len(self.sightings.tag), np.int64)
-        goes[done] = to_id
-        for at in placing[placing >= self.sightings.new].tolist():
-            known = self.sightings.known[at - self.sightings.new]
-            if self.sightings.moved[at]:
-                goes[at] = known.to_id
+    def _held_so_far(self) -> Int64:
+        """By sighting, where its tag was before it as far as the books know; only of known ones that moved it."""
+        sightings = self.sightings
+        at = self.verdicts.at[sightings.moved[self.verdicts.at]]
+        went = np.array([sightings.known[one - sightings.new].to_id for one in at.tolist()], np.int64)
+        held = np.full(len(sightings.tag), NOWHERE, np.int64)
+        held[at] = self._follow(at, went)[0]
+        return held
+
+    def _follow(self, placing: Int64, to_id: Int64) -> tuple[Int64, Int64]:
+        """Where each tag is before it moves, by sighting; and where every tag is in the end."""
         location = self.tags.location.copy()
         tag = self.sightings.tag[placing]
         order = np.argsort(tag, kind="stable")
-        by_tag, sorted_tag = placing[order], tag[order]
+        goes, sorted_tag = to_id[order], tag[order]
         before = location[sorted_tag]
         follows = sorted_tag[1:] == sorted_tag[:-1]
-        before[1:][follows] = goes[by_tag[:-1]][follows]
-        location[sorted_tag] = goes[by_tag]  # of several the last is kept
-        held = np.zeros(len(self.sightings.tag), np.int64)
-        held[by_tag] = before
-        return held[done], location
+        before[1:][follows] = goes[:-1][follows]
+        location[sorted_tag] = goes  # of several the last is kept
+        held = np.empty(len(placing), np.int64)
+        held[order] = before
+        return held, location
 
     def _columns(
         self,
@@ -205,9 +227,7 @@ class Mover:
         wanted: Wanted,
         match: Int64,
         expected: Expected,
-        kind: Int64,
-        from_id: Int64,
-        to_id: Int64,
+        terms: "_Terms",
     ) -> MovementColumns:
         sightings, seen = self.sightings, self.seen
         n = len(done)
@@ -223,6 +243,7 @@ class Mover:
             known = sightings.known[done[row] - sightings.new]
             gateway[row], seq[row] = known.gateway, known.seq
             epoch[row] = _bytes(known.epoch)
+            tags[row] = int(Tag.CLOCK) if known.has_wrong_clock else 0
             movement_id[row] = _bytes(_derived(known.movement_id, known.n))
             if known.n:
                 corrects[row] = _bytes(known.movement_id)
@@ -231,8 +252,8 @@ class Mover:
             return np.append(values, nothing)[match]
 
         return MovementColumns(
-            movement_id=movement_id, kind=kind, item=wanted.item, qty=wanted.qty, from_id=from_id, to_id=to_id,
-            party=of_match(expected.party, 0), document=texts_of(expected.document, match),
+            movement_id=movement_id, kind=terms.kind, item=wanted.item, qty=wanted.qty, from_id=terms.from_id,
+            to_id=terms.to_id, party=of_match(expected.party, 0), document=texts_of(expected.document, match),
             price=of_match(expected.price, NONE), rate=of_match(expected.rate, _RATE_ONE),
             value=np.full(n, NONE, np.int64), occurred_us=wanted.occurred_us, tags=tags, gateway=gateway, seq=seq,
             epoch=epoch, corrects=corrects, lot=self.tags.lot[wanted.tag], original=np.zeros((n, 16), np.uint8),
@@ -272,9 +293,54 @@ class Mover:
             currency=column([one.currency for one in known]), source_row=np.full(n, NONE, np.int64),
         )  # fmt: skip
 
+    def _again(self, changed: Int64, terms: "_Terms") -> MovementColumns:
+        """Known movements that were just taken back, made again between the places that the goods did go between.
+
+        What was expected of them, they have fulfilled: on the same terms, without asking for it again.
+        """
+        known = [self.sightings.known[at - self.sightings.new] for at in changed.tolist()]
+        n = len(known)
+
+        def column(values: list[int]) -> Int64:
+            return np.array(values, np.int64)
+
+        return MovementColumns(
+            movement_id=_ids([_derived(one.movement_id, one.n + 1) for one in known]), kind=terms.kind,
+            item=column([one.item for one in known]), qty=column([one.qty for one in known]), from_id=terms.from_id,
+            to_id=terms.to_id, party=column([one.party for one in known]), document=[one.document for one in known],
+            price=column([one.price for one in known]), rate=column([one.rate for one in known]),
+            value=np.full(n, NONE, np.int64), occurred_us=self.sightings.occurred_us[changed],
+            tags=column([int(Tag.CLOCK) if one.has_wrong_clock else 0 for one in known]),
+            gateway=column([one.gateway for one in known]), seq=column([one.seq for one in known]),
+            epoch=_ids([one.epoch for one in known]), corrects=_ids([one.movement_id for one in known]),
+            lot=column([one.lot for one in known]), original=np.zeros((n, 16), np.uint8),
+            reason=[one.reason for one in known], dimension=column([one.dimension for one in known]),
+            currency=column([one.currency for one in known]), source_row=np.full(n, NONE, np.int64),
+        )  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Terms:
+    """Why each of p crossings moves its tag, from where to where.
+
+    kind, from_id, to_id  int64[p];  location  int64[t], where each tag is in the end, or NOWHERE
+    changed               of those that the books know: they say something else, and the tag was not where they thought
+    """
+
+    kind: Int64
+    from_id: Int64
+    to_id: Int64
+    changed: Bool
+    location: Int64
+
+    def of(self, rows: Bool) -> "_Terms":
+        """Those of some of the crossings."""
+        return _Terms(self.kind[rows], self.from_id[rows], self.to_id[rows], self.changed[rows], self.location)
+
 
 def _joined(made: MovementColumns, back: MovementColumns) -> MovementColumns:
-    """Both. `book` puts them in its own order: what is taken back goes before what moves in the same instant."""
+    """Both. `book` puts them in its own order: what is taken back goes before what moves in the same instant, and what
+    is made again stays behind what took it back."""
     if not len(back):
         return made
     columns: dict[str, Any] = {}

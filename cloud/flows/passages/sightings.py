@@ -13,8 +13,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from cloud.domain.crossing import Sighting, walk, walk_plain
-from cloud.domain.movement import NONE, Bytes16, Crossing, Int64, Outcome
-from cloud.domain.observation import Observed
+from cloud.domain.movement import NONE, Bytes16, Crossing, Int64, Kind, Outcome
+from cloud.domain.observation import TOO_OLD_US, Observed
 from cloud.flows.passages.gates import Gates
 
 Bool = NDArray[np.bool_]
@@ -23,7 +23,7 @@ NOWHERE: Final = NONE
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A recorded crossing: n movements stand under its id (made, undone, made again); the first one's terms."""
+    """A recorded crossing: n movements stand under its id (made, undone, made again); the last one's terms."""
 
     movement_id: uuid.UUID
     n: int
@@ -43,6 +43,20 @@ class Known:
     gateway: int
     epoch: uuid.UUID
     seq: int
+    is_too_old: bool
+    has_wrong_clock: bool
+
+    @property
+    def expected_kind(self) -> int:
+        """Its kind where an expectation said so, 0 where the gate did.
+
+        Of a move inside or an arrival the books do not tell which it was; what was expected names a document, a party,
+        a price or a reason.
+        """
+        if self.kind in (Kind.UNEXPLAINED_IN, Kind.UNEXPLAINED_OUT):
+            return 0
+        by_gate = self.kind in (Kind.INTERNAL_MOVE, Kind.TRANSFER_IN) and self.price == NONE
+        return 0 if by_gate and not (self.document or self.party or self.reason) else self.kind
 
 
 @dataclass(slots=True)
@@ -91,13 +105,14 @@ class Sightings:
     def add_known(self, rows: list[tuple[Any, ...]], tag_of: dict[str, int], gates: Gates) -> None:
         """What is recorded of crossings: rows of the query `history`."""
         columns = []
-        for epc, movement_id, occurred_us, gate_id, direction, _confidence, _outcome, n, *terms in rows:
+        for epc, movement_id, occurred_us, gate_id, direction, _, claimed_us, recorded_us, n, *terms in rows:
             (kind, item, qty, from_id, to_id, party, document, lot, reason, dimension, price, rate, currency, gateway,
              epoch, seq) = terms  # fmt: skip
             self.known.append(
                 Known(movement_id, n, kind or 0, item or 0, qty or 0, from_id or 0, to_id or 0, party or 0,
                       document or "", lot or 0, reason or "", dimension or 0, NONE if price is None else price,
-                      rate or 1_000_000_000, currency or 0, gateway, epoch, seq)
+                      rate or 1_000_000_000, currency or 0, gateway, epoch, seq,
+                      claimed_us < recorded_us - TOO_OLD_US, claimed_us != occurred_us)
             )  # fmt: skip
             columns.append((tag_of[epc], gates.index_of_id[gate_id], direction, occurred_us, n % 2))
         if not rows:

@@ -41,36 +41,61 @@ SELECT epc, area_id, location_id, occurred_us FROM places
  WHERE company_id = %(company)s AND epc = ANY(%(epcs)s) ORDER BY epc FOR UPDATE
 
 -- history --
--- Known crossings of a tag from a moment on, each with what the books made of it: how many movements stand
--- under its id (made, undone, made again), and the terms of the first. Two look-ups instead of one with OR,
--- so that each has an index of its own.
-SELECT o.epc, o.movement_id, o.occurred_us, o.gate_id, o.direction, o.confidence, o.outcome,
-       m.n + c.n, m.kind, m.item_id, m.qty_micro, m.from_id, m.to_id, m.party_id, m.document,
-       m.lot_id, m.reason, m.dimension_id, m.price_micro, m.rate_nano, m.currency, o.gateway_id, o.epoch, o.seq
+-- Known crossings of a tag from a moment on, each with what the books made of it: how many movements stand under its id
+-- (made, undone, made again), and the terms of the last, whose id derives from the first's and how many there are (see
+-- cloud/flows/passages/moves.py). Two look-ups instead of one with OR, so that each has an index of its own.
+SELECT o.epc, o.movement_id, o.occurred_us, o.gate_id, o.direction, o.confidence, o.claimed_us,
+       (extract(epoch FROM o.recorded_at) * 1000000)::bigint,
+       CASE WHEN m.kind IS NULL THEN 0 ELSE c.n + 1 END, m.kind, m.item_id, m.qty_micro, m.from_id, m.to_id, m.party_id,
+       m.document, m.lot_id, m.reason, m.dimension_id, m.price_micro, m.rate_nano, m.currency,
+       o.gateway_id, o.epoch, o.seq
   FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
   JOIN observations o ON o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us >= q.since_us
   CROSS JOIN LATERAL (
-      SELECT count(*) AS n, min(kind) AS kind, min(item_id) AS item_id, min(qty_micro) AS qty_micro,
-             min(from_id) AS from_id, min(to_id) AS to_id, min(party_id) AS party_id, min(document) AS document,
-             min(lot_id) AS lot_id, min(reason) AS reason, min(dimension_id) AS dimension_id,
-             min(price_micro) AS price_micro, min(rate_nano) AS rate_nano, min(currency) AS currency
-        FROM movements m WHERE m.company_id = %(company)s AND m.movement_id = o.movement_id) m
-  CROSS JOIN LATERAL (
       SELECT count(*) AS n FROM movements c WHERE c.company_id = %(company)s AND c.corrects = o.movement_id) c
+  LEFT JOIN LATERAL (
+      SELECT f.* FROM movements f WHERE f.company_id = %(company)s AND f.movement_id = o.movement_id AND c.n = 0
+       UNION ALL
+      SELECT l.* FROM movements l
+       WHERE l.company_id = %(company)s AND l.corrects = o.movement_id AND c.n > 0
+         AND substring(uuid_send(l.movement_id) FROM 1 FOR 6)
+             = substring(sha256(uuid_send(o.movement_id) || int4send(c.n::integer)) FROM 1 FOR 6)) m ON true
  WHERE o.direction IN (1, 2)
  ORDER BY o.epc, o.occurred_us, o.gateway_id, o.epoch, o.seq
 
+-- history_starts --
+-- From when on known crossings are looked at, so that none is told from another that it is one crossing with: back from
+-- a moment, crossing by crossing, for as long as the next lies within the longest time that two gates share.
+WITH RECURSIVE back AS (
+    SELECT epc, since_us FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
+     UNION ALL
+    SELECT b.epc, o.occurred_us
+      FROM back b
+     CROSS JOIN LATERAL (
+         SELECT o.occurred_us FROM observations o
+          WHERE o.company_id = %(company)s AND o.epc = b.epc AND o.direction IN (1, 2)
+            AND o.occurred_us < b.since_us AND o.occurred_us >= b.since_us - %(shared_us)s
+          ORDER BY o.occurred_us LIMIT 1) o)
+SELECT epc, min(since_us) FROM back GROUP BY epc
+
 -- place_before --
--- Where a tag was before a moment: the last crossing that the books still say moved it.
+-- Where a tag was before a moment: the last crossing that the books still say moved it, and where its last movement,
+-- as in `history`, brought it.
 SELECT q.epc, b.gate_id, b.direction, b.to_id
   FROM unnest(%(epcs)s::text[], %(since_us)s::bigint[]) q (epc, since_us)
   CROSS JOIN LATERAL (
-      SELECT o.gate_id, o.direction, m.to_id
+      SELECT o.gate_id, o.direction, coalesce(l.to_id, m.to_id) AS to_id
         FROM observations o
         JOIN movements m ON m.company_id = o.company_id AND m.movement_id = o.movement_id
+        CROSS JOIN LATERAL (
+            SELECT count(*) AS n FROM movements c WHERE c.company_id = %(company)s AND c.corrects = o.movement_id) c
+        LEFT JOIN LATERAL (
+            SELECT l.to_id FROM movements l
+             WHERE l.company_id = %(company)s AND l.corrects = o.movement_id AND c.n > 0
+               AND substring(uuid_send(l.movement_id) FROM 1 FOR 6)
+                   = substring(sha256(uuid_send(o.movement_id) || int4send(c.n::integer)) FROM 1 FOR 6)) l ON true
        WHERE o.company_id = %(company)s AND o.epc = q.epc AND o.occurred_us < q.since_us AND o.direction IN (1, 2)
-         AND (SELECT count(*) %% 2 = 0 FROM movements c
-               WHERE c.company_id = %(company)s AND c.corrects = o.movement_id)
+         AND c.n %% 2 = 0
        ORDER BY o.occurred_us DESC LIMIT 1) b
 
 -- value_of --
