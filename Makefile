@@ -56,6 +56,10 @@ mutants: $(DEV_STAMP) $(MUTMUT) ## Change the costing kernels in every small way
 chaos: $(DEV_STAMP) ## Kill, pause, cut off and restore everything in 200 seeded runs: the books stay the same (an hour)
 	@$(BIN)/python -m tests.chaos $(ARGS)
 
+.PHONY: soak
+soak: $(DEV_STAMP) ## Workers, callers, jobs and a close on the same few pools: no deadlock (ten minutes; ARGS='--minutes 60')
+	@$(BIN)/python -m tests.chaos.soak $(ARGS)
+
 .PHONY: gate-report
 gate-report: $(DEV_STAMP) ## Judge gate recognition anew: docs/gate-accuracy.md and the guide's pictures (ten minutes)
 	@$(BIN)/python -m tests.gate_report $(ARGS)

@@ -122,7 +122,11 @@ def run_round(dsn_of: Callable[[str], str], seed: int, size: Size) -> Outcome:
         with psycopg.connect(ingest, autocommit=True) as connection:
             broken: list[str] = []
             recost_company(
-                connection, company.company_id, "soak", wait=True, on_failure=lambda _, why: broken.append(str(why))
+                connection,
+                company.company_id,
+                "soak",
+                wait=True,
+                on_failure=lambda _, why: broken.append(str(why)),
             )
         broken += [f"{check.name}: {check.detail}" for check in verify(owner) if not check.holds]
         return Outcome(seed, counts, waits, _deadlocks(owner) - before, broken)

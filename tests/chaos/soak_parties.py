@@ -28,7 +28,7 @@ from cloud.flows.bind_tag import CannotBind, bind_tag
 from cloud.flows.change_method import MethodChange, change_method
 from cloud.flows.declare import CannotBook, Declared, declare_movements
 from cloud.flows.keep_balances import keep_balances
-from cloud.flows.ledger.close_period import CannotClose, reopen, soft_close
+from cloud.flows.ledger.close_period import CannotClose, lock, reopen, soft_close
 from cloud.flows.ledger.customer_invoice import CustomerInvoice, ShipmentRow, post_customer_invoice
 from cloud.flows.ledger.number_vouchers import number_vouchers
 from cloud.flows.ledger.supplier_invoice import ReceiptRow, SupplierInvoice, post_supplier_invoice
@@ -362,20 +362,20 @@ def jobs(company: Company, chance: random.Random) -> Callable[[Party], Iterator[
 
 
 def closer(company: Company, chance: random.Random, pause: threading.Event) -> Callable[[Party], Iterator[str]]:
-    """Closes last month with all its steps, and opens it again. `pause` ends its rests."""
-    period = _last_month()
+    """Locks a month of long ago; closes last month with all its steps, and opens it again. `pause` ends its rests."""
+    period, old = _months_ago(1), _months_ago(3)
 
     def steps(party: Party) -> Iterator[str]:
+        company_id, by = company.company_id, party.name
+        party.attempt("soft-close", lambda: soft_close(party.connection, company_id, old, by=by))
+        yield "soft-close"
+        party.attempt("lock", lambda: lock(party.connection, company_id, old, by=by, reason="soak", force=True))
+        yield "lock"
         while True:
-            party.attempt(
-                "soft-close", lambda: soft_close(party.connection, company.company_id, period, by=party.name)
-            )
+            party.attempt("soft-close", lambda: soft_close(party.connection, company_id, period, by=by))
             yield "soft-close"
             pause.wait(chance.uniform(0.1, 2.0))
-            party.attempt(
-                "reopen",
-                lambda: reopen(party.connection, company.company_id, period, by=party.name, reason="soak"),
-            )
+            party.attempt("reopen", lambda: reopen(party.connection, company_id, period, by=by, reason="soak"))
             yield "reopen"
             pause.wait(chance.uniform(0.1, 1.0))
 
@@ -404,6 +404,9 @@ def _today() -> date:
     return datetime.now(UTC).date()
 
 
-def _last_month() -> int:
-    before = datetime.now(ZoneInfo("Asia/Shanghai")).date().replace(day=1) - timedelta(days=1)
-    return before.year * 100 + before.month
+def _months_ago(count: int) -> int:
+    """The period (yyyymm) so many months before today's."""
+    day = datetime.now(ZoneInfo("Asia/Shanghai")).date()
+    for _ in range(count):
+        day = day.replace(day=1) - timedelta(days=1)
+    return day.year * 100 + day.month
