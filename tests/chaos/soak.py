@@ -33,6 +33,7 @@ WORKERS, CALLERS = 3, 3
 ROUND_S = 120.0
 SIGHTINGS = 60_000  # of a round at most
 LOOK_S = 0.05  # between two looks at who waits
+LONGEST = 4  # waits that are told of a round
 END_S = 120.0  # what a party has left to do when it is told to stop
 SERVER = {"deadlock_timeout": "200ms", "log_lock_waits": "on", "max_connections": "60"}
 
@@ -49,11 +50,12 @@ class Size:
 
 @dataclass(slots=True)
 class Waits:
-    """What was seen of waiting for locks: looks at which anybody waited, sessions by kind of lock, the longest."""
+    """What was seen of waiting for locks: looks at which anybody waited, sessions by kind of lock, and of each party
+    and kind the longest."""
 
     looks: int = 0
     waiting: Counter[str] = field(default_factory=Counter)
-    longest_s: float = 0.0
+    longest_s: dict[tuple[str, str], float] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
@@ -75,12 +77,14 @@ class Outcome:
         """For whoever reads it."""
         done = ", ".join(f"{count} {name}" for name, count in sorted(self.counts.done.items()))
         waited = ", ".join(f"{count} {name}" for name, count in self.waits.waiting.most_common())
+        longest = sorted(self.waits.longest_s.items(), key=lambda one: -one[1])[:LONGEST]
+        longest_said = ", ".join(f"{party} {seconds:.2f} s for {kind}" for (party, kind), seconds in longest)
         return [
             f"seed {self.seed}: {'well' if self.is_well else 'NOT WELL'}: {self.deadlocks} deadlocks,"
             f" ended by the database {dict(self.counts.states)}",
             f"    done: {done}",
             f"    refused: {dict(self.counts.refused)}",
-            f"    waits seen in {self.waits.looks} looks: {waited or 'none'}; longest {self.waits.longest_s:.2f} s",
+            f"    waits seen in {self.waits.looks} looks: {waited or 'none'}; longest: {longest_said}",
             *(f"    said: {one}" for one in self.counts.said),
             *(f"    wrong: {one}" for one in self.counts.wrong[:5]),
             *(f"    broken: {one}" for one in self.broken),
@@ -146,14 +150,14 @@ def _watch(owner: psycopg.Connection, workers: list[Party], deadline_s: float) -
     waits = Waits()
     while time.monotonic() < deadline_s and any(one.is_alive() for one in workers):
         rows = owner.execute(
-            "SELECT l.locktype, count(*), max(extract(epoch FROM clock_timestamp() - l.waitstart))::float"
+            "SELECT a.application_name, l.locktype, extract(epoch FROM clock_timestamp() - l.waitstart)::float"
             " FROM pg_locks l JOIN pg_stat_activity a USING (pid)"
-            " WHERE NOT l.granted AND a.datname = current_database() GROUP BY 1"
+            " WHERE NOT l.granted AND a.datname = current_database()"
         ).fetchall()
         waits.looks += bool(rows)
-        for kind, count, longest_s in rows:
-            waits.waiting[kind] += count
-            waits.longest_s = max(waits.longest_s, longest_s or 0.0)
+        for party, kind, waited_s in rows:
+            waits.waiting[kind] += 1
+            waits.longest_s[party, kind] = max(waits.longest_s.get((party, kind), 0.0), waited_s or 0.0)
         time.sleep(LOOK_S)
     return waits
 
