@@ -10,11 +10,9 @@ import pytest
 from psycopg import sql
 
 from cloud.flows.verify import verify
-from cloud.store.master import put_gateway
 from protocols.wire import readings, status
 from standalone.postgres import OWNER
 from tests.ingesting import Cloud, Gateway, cloud_on, eventually, write
-from tests.makers import GatewayLog, make_warehouse
 
 
 @pytest.fixture
