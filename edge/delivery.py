@@ -123,7 +123,9 @@ class EpochDelivery:
                 self._resend_at_s = now_s + self._wait_s
                 yield from tuple(self.in_flight)
             else:
+                # Also after a silence: the message that alone was sent again is not what the cloud waits for.
                 self._forget_sent()
+                self._is_probing = False
         elif self._resend_at_s is not None and now_s >= self._resend_at_s:
             first = self.in_flight[0]
             self._forget_sent()

@@ -130,6 +130,18 @@ def test_a_lower_applied_below_what_is_in_flight_starts_anew_from_it() -> None:
     assert (delivery.cursor, list(delivery.in_flight)) == (20, [])
 
 
+def test_a_lower_applied_after_a_silence_starts_anew_from_it() -> None:
+    """The cloud's database was away, and came back as it was before anything in flight: a restore."""
+    delivery = in_flight(B, C, applied=10)
+    assert list(delivery.due(10)) == [B]
+
+    delivery.heard(0, now_s=11)
+
+    assert list(delivery.due(12)) == []
+    assert delivery.cursor == 0
+    assert delivery.has_more
+
+
 def test_clouds_that_contradict_each_other_do_not_make_us_start_anew_more_than_once_a_second() -> None:
     delivery = in_flight(applied=50, last=50)
     restarts = 0
