@@ -5,9 +5,13 @@ hears the tag with free-space loss, strongest when it is near. No randomness: th
 """
 
 import math
-from collections.abc import Callable
+from array import array
+from collections.abc import Callable, Iterable
+
+import numpy as np
 
 from edge.readings import TagRead
+from edge.recognition.columns import Reads, put
 from edge.recognition.gate import US, GateSettings
 
 GATE = GateSettings("gate-1", inside=frozenset({2}), outside=frozenset({1}))
@@ -16,6 +20,14 @@ EPC = "3034257BF7194E4000001A85"
 
 _ANTENNA_AT_M = {1: -1.5, 2: 1.5}
 _FAR_DBM = -72.0  # below this an antenna does not hear the tag
+
+
+def columns_of(rows: Iterable[tuple[int, int]]) -> Reads:
+    """The reads of (time, signal), which may come in any order and again."""
+    times_us, signals = array("q"), array("q")
+    for at_us, signal in rows:
+        put(times_us, signals, at_us, signal)
+    return Reads(np.array(times_us, np.int64), np.array(signals, np.int64))
 
 
 def heard(

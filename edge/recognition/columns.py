@@ -13,6 +13,7 @@ Times are microseconds since 1970-01-01 UTC. RSSI keeps 0.01 dB, phase 1.5 mrad:
 
 import math
 from array import array
+from bisect import bisect_left
 from dataclasses import dataclass
 
 import numpy as np
@@ -103,15 +104,13 @@ class Reads:
         return Reads(self.times_us[mask], self.signals[mask])
 
 
-def in_order(times_us: "array[int]", signals: "array[int]", *, ascending: bool = False) -> Reads:
-    """The reads of two columns in any order and with repetitions; ascending: no two of one time, and in order."""
-    times, packed = np.array(times_us, np.int64), np.array(signals, np.int64)
-    if ascending or len(times) < 2:
-        return Reads(times, packed)
-    if not (times[1:] > times[:-1]).all():
-        order = np.lexsort((packed, times))
-        times, packed = times[order], packed[order]
-        fresh = np.ones(len(times), np.bool_)
-        fresh[1:] = (np.diff(times) != 0) | (np.diff(packed) != 0)
-        times, packed = times[fresh], packed[fresh]
-    return Reads(times, packed)
+def put(times_us: "array[int]", signals: "array[int]", seen_at_us: int, signal: int) -> bool:
+    """Put a read into two columns that ascend by time and signal; False, and nothing done, when it stands there."""
+    at = bisect_left(times_us, seen_at_us)
+    while at < len(times_us) and times_us[at] == seen_at_us and signals[at] < signal:
+        at += 1
+    if at < len(times_us) and times_us[at] == seen_at_us and signals[at] == signal:
+        return False
+    times_us.insert(at, seen_at_us)
+    signals.insert(at, signal)
+    return True

@@ -26,7 +26,7 @@ from edge.recognition.anchor import (
 from edge.recognition.columns import Reads
 from edge.recognition.course import Course
 from edge.recognition.gate import US, GateSettings
-from edge.recognition.track import Track
+from edge.recognition.track import NEVER, Track
 from edge.recognition.tracks import Tracks
 from edge.recognition.verdict import Verdict
 
@@ -49,7 +49,14 @@ class Crowd:
         self._pending: list[Anchor] = []  # as of the last scan
         self._used: deque[Anchor] = deque(maxlen=16)  # that have decided
         self._flicker = 0.0  # how many tags usually change sides together by chance
-        self._began_us: int | None = None  # first scan
+        self._began_us: int | None = None  # first scan …
+        self._learned_us = NEVER  # … and the newest: what a replay brings again teaches nothing
+
+    def begin_anew(self) -> None:
+        """The clock was set back: no anchor's time means anything any more. How the field flickers is still so."""
+        self._pending.clear()
+        self._used.clear()
+        self._began_us, self._learned_us = None, NEVER
 
     def scan(self, tracks: list[Track], at_us: int) -> list[Anchor]:
         """Look at the last seconds of `tracks`, which both sides saw; the anchors that decide now."""
@@ -58,8 +65,9 @@ class Crowd:
         counts = [track.put_newest(MOST_READS_SCANNED, at_us - window_us, times_us, signals) for track in tracks]
         reads = Reads(np.frombuffer(times_us, np.int64), np.frombuffer(signals, np.int64))
         self._pending, together = scan(reads, counts, at_us, self._usual_flicker(at_us), self._gate)
-        if not self._pending:
+        if not self._pending and at_us > self._learned_us:
             self._flicker += FLICKER_GAIN * (together - self._flicker)
+        self._learned_us = max(self._learned_us, at_us)
         mature_us = at_us - round(self._gate.anchor_after_s * US) - MATURE_US
         ready = [
             anchor
@@ -105,9 +113,9 @@ class Crowd:
 
     def _usual_flicker(self, at_us: int) -> float:
         """How many tags change sides together by chance; a share of all tags until that is known."""
-        if self._began_us is None or at_us < self._began_us:
+        if self._began_us is None:
             self._began_us = at_us
-        unknown = max(0.0, 1 - (at_us - self._began_us) / LEARN_US)
+        unknown = min(1.0, max(0.0, 1 - (at_us - self._began_us) / LEARN_US))
         return max(
             self._flicker, unknown * self._gate.anchor_share * len(self._tracks) / self._gate.anchor_flicker
         )

@@ -76,6 +76,7 @@ class GateRecognition:
         self._waiting: list[Waiting] = []  # a heap: what is younger than the tolerance
         self._clock_us: int | None = None
         self._tick_us = FAR  # the next tick; FAR while no tag is seen from both sides
+        self._ticked_us = NEVER  # the newest tick that was
         self._votes: deque[tuple[str, Vote]] = deque(maxlen=MOST_VOTES)
 
     @property
@@ -156,6 +157,8 @@ class GateRecognition:
         passages = self.flush()
         self._tracks.begin_anew()
         self._eyes.begin_anew()
+        self._crowd.begin_anew()
+        self._ticked_us = NEVER
         return passages
 
     # ── what comes in ───────────────────────────────────────────────────────────────────────────────
@@ -167,8 +170,6 @@ class GateRecognition:
         else:
             self._counters.stepped_back += 1
             self._clock_us = seen_at_us
-            if self._tick_us != FAR:
-                self._tick_us = min(self._tick_us, _next_tick(seen_at_us))
 
     def _take_due(self, passages: list[Passage]) -> None:
         """Take what no read within the tolerance can precede any more."""
@@ -198,8 +199,13 @@ class GateRecognition:
                 return
             if at_us - track.visit_us >= self._longest_us and track.is_open:
                 self._settle_long(track, at_us, passages)
+        seen = track.seen
         tracks.add(track, at_us, signal)
         if self._tick_us == FAR and epc in tracks.between:
+            self._tick_us = _next_tick(max(at_us, self._ticked_us))
+        if at_us <= self._ticked_us and track.seen != seen:
+            # News of a time that was looked at already. What is only heard again changes nothing.
+            self._ticked_us = at_us
             self._tick_us = _next_tick(at_us)
 
     def _until(self, now_us: int, passages: list[Passage]) -> None:
@@ -380,6 +386,7 @@ class GateRecognition:
         """See who crossed for now, and whether the crowd changed sides."""
         tracks = list(self._tracks.seen_by_both(at_us))
         self._tick_us = at_us + TICK_US if tracks else FAR
+        self._ticked_us = at_us
         for track in tracks:
             if LOOK_SHARE * (track.seen - track.course_seen) > track.course_seen:
                 self._look(track)

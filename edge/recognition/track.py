@@ -1,4 +1,4 @@
-"""What is kept of one tag: its reads of the last seconds as columns, its open visit, what was told of it.
+"""What is kept of one tag: its reads of the last seconds in order of time, its open visit, what was told of it.
 
 A *visit* is all reads of one tag until it has been silent for the gate's hold. It closes
 
@@ -18,7 +18,7 @@ from typing import Final
 import numpy as np
 
 from edge.readings import Direction
-from edge.recognition.columns import INSIDE_BIT, Reads, in_order
+from edge.recognition.columns import INSIDE_BIT, Reads, put
 from edge.recognition.course import Course
 from edge.recognition.gate import GateSettings
 from edge.recognition.group import Vote
@@ -45,12 +45,11 @@ class Track:
                 the gap right after a crossing
     went, stayed  crossings told of it, and visits in which it did not cross
     vote        what it says to the tags around it, as of the last look; None while its signal did not move
-    ascends     whether its reads came in order and each at a time of its own
     leg         a crossing seen but not told yet: what the visit would be if it ended now
     """
 
     __slots__ = (
-        "ascends", "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us",
+        "course", "course_seen", "crossed_us", "decided_us", "epc", "has_deadline", "inside_us",
         "last_us", "leg", "lingers_us", "outside_us", "rest_us", "seen", "signals", "spans", "stayed", "thinning",
         "times_us", "told", "visit_us", "vote", "went",
     )  # fmt: skip
@@ -64,7 +63,6 @@ class Track:
         self.outside_us = self.inside_us = self.crossed_us = self.lingers_us = self.decided_us = NEVER
         self.rest_us = NEVER
         self.seen = 0
-        self.ascends = True
         self.thinning = 0
         self.spans: tuple[tuple[int, int], ...] = ()
         self.told: tuple[Direction, ...] = ()
@@ -81,15 +79,17 @@ class Track:
     def add(self, seen_at_us: int, signal: int, gate: GateSettings) -> int:
         """Put a read to the open visit, or open one; return how many reads were thinned away.
 
-        A read that comes again at once (they come in order, so a copy follows its original) is left out.
+        A read that stands in the columns already has come again, and is left out.
         """
-        if seen_at_us == self.last_us and self.is_open and self.signals and self.signals[-1] == signal:
+        is_newest = seen_at_us > self.last_us
+        is_kept = not self.thinning or _survives(seen_at_us, self.thinning)
+        if is_kept and not is_newest and not put(self.times_us, self.signals, seen_at_us, signal):
             return 0
         if self.visit_us == NEVER:
             self._open(seen_at_us, gate)
         elif seen_at_us < self.visit_us:
             self.visit_us = seen_at_us
-        if seen_at_us > self.last_us:
+        if is_newest:
             self.last_us = seen_at_us
         if signal & INSIDE_BIT:
             if seen_at_us > self.inside_us:
@@ -97,12 +97,11 @@ class Track:
         elif seen_at_us > self.outside_us:
             self.outside_us = seen_at_us
         self.seen += 1
-        if self.thinning and not _survives(seen_at_us, self.thinning):
+        if not is_kept:
             return 1
-        if self.times_us and seen_at_us <= self.times_us[-1]:
-            self.ascends = False
-        self.times_us.append(seen_at_us)
-        self.signals.append(signal)
+        if is_newest:
+            self.times_us.append(seen_at_us)
+            self.signals.append(signal)
         return self._thin(gate) if len(self.times_us) > gate.most_reads else 0
 
     def is_decided(self, at_us: int) -> bool:
@@ -119,19 +118,14 @@ class Track:
         self.decided_us = until_us
 
     def all_reads(self) -> Reads:
-        return in_order(self.times_us, self.signals, ascending=self.ascends)
+        return Reads(np.array(self.times_us, np.int64), np.array(self.signals, np.int64))
 
     def put_newest(self, most: int, since_us: int, times_us: "array[int]", signals: "array[int]") -> int:
         """Append at most its `most` newest reads, since that time, to these columns; how many they were."""
-        if self.ascends:
-            first = bisect_left(self.times_us, since_us, max(0, len(self.times_us) - most))
-            times_us.extend(self.times_us[first:])
-            signals.extend(self.signals[first:])
-            return len(self.times_us) - first
-        reads = in_order(self.times_us[-most:], self.signals[-most:]).between(since_us, self.last_us + 1)
-        times_us.frombytes(reads.times_us.tobytes())
-        signals.frombytes(reads.signals.tobytes())
-        return len(reads)
+        first = bisect_left(self.times_us, since_us, max(0, len(self.times_us) - most))
+        times_us.extend(self.times_us[first:])
+        signals.extend(self.signals[first:])
+        return len(self.times_us) - first
 
     def visit_reads(self, until_us: int | None = None) -> Reads:
         """The open visit's reads, without those that were decided already."""
@@ -145,9 +139,9 @@ class Track:
 
     def begin_at(self, from_us: int) -> None:
         """Go on with the reads since `from_us` as the open visit; it closes when there are none."""
-        later = [at for at in self.times_us if at >= from_us]
-        self.visit_us = min(later, default=NEVER)
-        self.seen = len(later)
+        first = bisect_left(self.times_us, from_us)
+        self.seen = len(self.times_us) - first
+        self.visit_us = self.times_us[first] if self.seen else NEVER
         self.course = self.leg = self.vote = None
         self.course_seen = 0
 
@@ -165,7 +159,7 @@ class Track:
     def begin_anew(self) -> None:
         """The clock was set back: no time that is known of the tag means anything any more."""
         self.close()
-        self.times_us, self.signals, self.ascends = array("q"), array("q"), True
+        self.times_us, self.signals = array("q"), array("q")
         self.last_us = self.outside_us = self.inside_us = self.crossed_us = self.lingers_us = self.rest_us = NEVER
         self.spans = self.told = ()
 
@@ -180,11 +174,9 @@ class Track:
 
     def prune(self, before_us: int) -> None:
         """Forget reads older than that."""
-        times = self.times_us
-        if times and times[0] < before_us:
-            kept = [i for i, at in enumerate(times) if at >= before_us]
-            self.times_us = array("q", (times[i] for i in kept))
-            self.signals = array("q", (self.signals[i] for i in kept))
+        if self.times_us and self.times_us[0] < before_us:
+            first = bisect_left(self.times_us, before_us)
+            self.times_us, self.signals = self.times_us[first:], self.signals[first:]
 
     def _thin(self, gate: GateSettings) -> int:
         """Keep every other read of the visit, and again until there is room; what came before it goes first."""

@@ -47,14 +47,15 @@ class Tracks:
 
     def add(self, track: Track, seen_at_us: int, signal: int) -> None:
         """Put a read to its tag's open visit, or open one."""
-        if track.visit_us == NEVER:
+        was_open = track.visit_us != NEVER
+        thinned = track.add(seen_at_us, signal, self._gate)
+        if thinned:
+            self.thinned += thinned
+        if not was_open and track.visit_us != NEVER:
             self.in_view += 1
             self._remembered.pop(track.epc, None)
             if not track.has_deadline:
                 self._wait_for(track, seen_at_us + self._hold_us)
-        thinned = track.add(seen_at_us, signal, self._gate)
-        if thinned:
-            self.thinned += thinned
         other_us = track.outside_us if signal & INSIDE_BIT else track.inside_us
         if -self._opposite_us <= seen_at_us - other_us <= self._opposite_us:
             self.between[track.epc] = track

@@ -15,7 +15,7 @@ from edge.recognition.gate_recognition import GateRecognition
 from edge.recognition.movement import evidence
 from protocols.wire.movement import MAX_EVIDENCE_NESTS, evidence_raw
 from tests.crowds import crossings, told
-from tests.gate_stories import Story, mirrored, pairs, stories
+from tests.gate_stories import Event, Story, mirrored, pairs, stories, story_of
 from tests.walks import T0_US
 
 some = settings(max_examples=40, deadline=None)
@@ -96,6 +96,26 @@ def test_a_reader_cut_off_that_replays_ten_seconds_makes_no_other_movements(stor
     assert crossings(all_of(story.gate, [*story.sightings[:cut_at], *again])) == crossings(
         all_of(story.gate, story.sightings)
     )
+
+
+def test_a_replay_does_not_have_tags_looked_at_ahead_of_their_time() -> None:
+    """Sparse goods, a pallet and their contraries in one second: whom a group takes along hangs by a read."""
+    happens = [
+        Event(goods, kind, at_s, inward, second_db, tags)
+        for goods, kind, at_s, inward, second_db, tags in (
+            (2, "sparse", 0.0, False, 16.0, 1),
+            (0, "pass", 0.0, False, 16.0, 1),
+            (2, "pass", 0.0, True, 9.0, 3),
+            (2, "sparse", 0.0, False, 16.0, 1),
+            (2, "sparse", 7.0, False, 16.0, 1),
+        )
+    ]
+    story = story_of(1, "door", happens, has_phase=False, seed=153)
+    whole = all_of(story.gate, story.sightings)
+
+    for cut_at in range(0, len(story.sightings), 7):
+        again = story.sightings[: max(0, cut_at)] + story.sightings
+        assert crossings(all_of(story.gate, again)) == crossings(whole)
 
 
 @some

@@ -2,7 +2,6 @@
 
 import math
 import random
-from array import array
 
 import numpy as np
 import pytest
@@ -12,9 +11,10 @@ from hypothesis import strategies as st
 from edge.readings import Direction, GroupEvidence, Passage, TagRead
 from edge.recognition import anchor as anchors
 from edge.recognition.anchor import Anchor, Past, log_odds, probability, scan
-from edge.recognition.columns import Reads, antenna_codes, in_order, pack
+from edge.recognition.columns import Reads, antenna_codes, pack
 from edge.recognition.gate import US
 from edge.recognition.gate_recognition import GateRecognition
+from tests import walks
 from tests.crowds import PORTAL, crossings, epc_of, merged, sparse_pass, sparse_stand, told
 from tests.walks import T0_US
 
@@ -25,8 +25,9 @@ FIRST_S, BACK_S = 60.0, 90.0
 
 
 def columns_of(reads: list[TagRead]) -> Reads:
-    times = array("q", (read.seen_at_us for read in reads))
-    return in_order(times, array("q", (pack(CODES[read.antenna], read.rssi_dbm, None, None) for read in reads)))
+    return walks.columns_of(
+        (read.seen_at_us, pack(CODES[read.antenna], read.rssi_dbm, None, None)) for read in reads
+    )
 
 
 def scanned(crowd: list[Reads], until_us: int, flicker: float) -> tuple[list[Anchor], float]:
@@ -175,7 +176,7 @@ def test_the_scan_finds_no_crowd_in_a_few_tags_nor_in_two_crowds_that_meet() -> 
 
     assert scanned(few, T0_US + 27 * US, 0.0)[0] == []
     assert scanned(meeting, T0_US + 27 * US, 0.0)[0] == []
-    assert scan(in_order(array("q"), array("q")), [], T0_US, 0.0, PORTAL) == ([], 0.0)
+    assert scan(columns_of([]), [], T0_US, 0.0, PORTAL) == ([], 0.0)
 
 
 def test_the_more_a_field_flickers_by_chance_the_more_must_change_sides_together() -> None:

@@ -16,11 +16,12 @@ from edge.recognition.columns import (
     RSSI_MOST_DBM,
     Reads,
     antenna_codes,
-    in_order,
     is_inside,
     pack,
+    put,
 )
 from edge.recognition.gate import MOST_ANTENNA
+from tests.walks import columns_of
 
 INSIDE, OUTSIDE = frozenset({2, 4, MOST_ANTENNA}), frozenset({1, 3, MOST_ANTENNA - 1})
 CODES = antenna_codes(INSIDE, OUTSIDE)
@@ -34,14 +35,6 @@ channels = st.none() | st.integers(1, MOST_CHANNEL)
 columns = st.lists(st.tuples(st.integers(-50, 50), st.integers(0, 5)), max_size=60)
 
 
-def column(numbers: list[int]) -> "array[int]":
-    return array("q", numbers)
-
-
-def reads_of(rows: list[tuple[int, int]]) -> Reads:
-    return in_order(column([at for at, _ in rows]), column([signal for _, signal in rows]))
-
-
 def rows_of(reads: Reads) -> list[tuple[int, int]]:
     return list(zip(reads.times_us.tolist(), reads.signals.tolist(), strict=True))
 
@@ -51,7 +44,7 @@ def test_a_packed_read_comes_back_as_fine_as_readers_measure(
     antenna: int, rssi_dbm: float, phase_rad: float | None, channel: int | None
 ) -> None:
     signal = pack(CODES[antenna], rssi_dbm, phase_rad, channel)
-    back = in_order(column([7]), column([signal]))
+    back = columns_of([(7, signal)])
 
     assert back.times_us.tolist() == [7]
     assert back.antennas.tolist() == [antenna]
@@ -77,12 +70,21 @@ def test_a_packed_read_is_a_positive_number_of_eight_bytes(
 def test_channels_are_told_apart_by_index_and_by_kilohertz() -> None:
     packed = [pack(CODES[1], -60.0, 0.0, channel) for channel in (1, 2, 865_700, 866_300)]
 
-    assert in_order(column([0, 1, 2, 3]), column(packed)).channels.tolist() == [1, 2, 865_700, 866_300]
+    assert columns_of(enumerate(packed)).channels.tolist() == [1, 2, 865_700, 866_300]
 
 
 @given(columns)
 def test_reads_stand_in_order_of_time_and_each_only_once(rows: list[tuple[int, int]]) -> None:
-    assert rows_of(reads_of(rows)) == sorted(set(rows))
+    assert rows_of(columns_of(rows)) == sorted(set(rows))
+
+
+@given(columns)
+def test_a_read_that_stands_in_the_columns_already_is_refused(rows: list[tuple[int, int]]) -> None:
+    times_us, signals = array("q"), array("q")
+
+    taken = [put(times_us, signals, *row) for row in rows]
+
+    assert taken == [row not in rows[:number] for number, row in enumerate(rows)]
 
 
 @given(columns, st.integers(0, 2**32))
@@ -91,20 +93,20 @@ def test_neither_order_nor_repetition_of_reads_matters(rows: list[tuple[int, int
     again = rows + [row for row in rows if chance.random() < 0.5]
     chance.shuffle(again)
 
-    assert rows_of(reads_of(again)) == rows_of(reads_of(rows))
+    assert rows_of(columns_of(again)) == rows_of(columns_of(rows))
 
 
 @given(columns, st.integers(-60, 60), st.integers(-60, 60))
 def test_between_takes_the_first_instant_and_leaves_the_last(
     rows: list[tuple[int, int]], from_us: int, until_us: int
 ) -> None:
-    chosen = reads_of(rows).between(from_us, until_us)
+    chosen = columns_of(rows).between(from_us, until_us)
 
     assert rows_of(chosen) == [row for row in sorted(set(rows)) if from_us <= row[0] < until_us]
 
 
 @given(columns)
 def test_chosen_reads_are_those_of_the_mask(rows: list[tuple[int, int]]) -> None:
-    reads = reads_of(rows)
+    reads = columns_of(rows)
 
     assert rows_of(reads.chosen(reads.times_us > 0)) == [row for row in sorted(set(rows)) if row[0] > 0]

@@ -1,7 +1,6 @@
 """The order statistic, the envelope, phase, and what a movement carries of them."""
 
 import math
-from array import array
 
 import msgspec
 import numpy as np
@@ -10,21 +9,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.readings import Direction, Passage, TagRead
-from edge.recognition.columns import Reads, antenna_codes, in_order, pack
+from edge.recognition.columns import Reads, antenna_codes, pack
 from edge.recognition.course import envelope, envelopes, follow
 from edge.recognition.movement import evidence, is_logged
 from edge.recognition.passage import passage_of
 from edge.recognition.verdict import judge
 from protocols.wire.movement import evidence_raw
-from tests.walks import EPC, GATE, T0_US, stand, turn_back, walk_in
+from tests.walks import EPC, GATE, T0_US, columns_of, stand, turn_back, walk_in
 
 CODES = antenna_codes(GATE.inside, GATE.outside)
 
 
 def visit_of(reads: list[tuple[int, int, float]]) -> Reads:
     """A visit from (milliseconds, antenna, dBm)."""
-    times = array("q", (T0_US + ms * 1000 for ms, _, _ in reads))
-    return in_order(times, array("q", (pack(CODES[antenna], dbm, None, None) for _, antenna, dbm in reads)))
+    return columns_of((T0_US + ms * 1000, pack(CODES[antenna], dbm, None, None)) for ms, antenna, dbm in reads)
 
 
 def visit_from(walk: list[TagRead]) -> Reads:
