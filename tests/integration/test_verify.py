@@ -471,6 +471,17 @@ def test_books_that_were_made_anew_as_a_whole_do_not_convince_a_witness(
         assert f"FAIL {WITNESSED}: difference 1  (first: MAIN/gw-1 (" in capsys.readouterr().out
 
 
+def test_the_beginning_of_every_chain_may_have_been_told(
+    dsn_of_books: str, told: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A gateway whose first message was a gap is told that nothing is applied, and the zeros before the first link."""
+    told["epochs"][0].update(applied=0, head="00" * 32)
+    kept = tmp_path / "applied.jsonl"
+    kept.write_text(json.dumps(told), "utf-8")
+    assert program.main(["--witness", str(kept)]) == 0
+    assert f"ok   {WITNESSED}: difference 0  (1 heads" in capsys.readouterr().out
+
+
 def test_what_was_told_before_a_restore_may_be_lost(
     dsn_of_books: str, told: dict[str, Any], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
