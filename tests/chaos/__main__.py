@@ -15,7 +15,7 @@ def main(argv: list[str] | None = None) -> int:
     """Exit status 1 when a seed failed; its folder with all logs is kept."""
     parser = argparse.ArgumentParser(prog="make chaos", description=__doc__)
     parser.add_argument("--seeds", type=int, default=200, help="how many (200)")
-    parser.add_argument("--first", type=int, default=1, help="the first one (1)")
+    parser.add_argument("--from", dest="first", type=int, default=1, help="the first one (1)")
     parser.add_argument("--seed", type=int, help="this one alone")
     arguments = parser.parse_args(argv)
     first, seeds = (arguments.first, arguments.seeds) if arguments.seed is None else (arguments.seed, 1)

@@ -18,7 +18,18 @@ from cloud.flows.verify import verify
 from cloud.flows.verify.books_hash import books_hash, books_lines
 from cloud.store.master import add_expectations, put_tags
 from protocols.wire import movement as wire
-from tests.chaos.script import GATEWAYS, ITEMS, TAGS, Script, epc_of, gate_name, gateway_name, item_of
+from tests.chaos.script import (
+    GATEWAYS,
+    INSIDE,
+    ITEMS,
+    TAGS,
+    UNEXPECTED_ITEM,
+    Script,
+    epc_of,
+    gate_name,
+    gateway_name,
+    item_of,
+)
 
 COMPANY, SITE = "chaos", "MAIN"
 MESSAGE = 40  # movements of a message in the undisturbed run
@@ -26,39 +37,40 @@ LEASE = Lease("undisturbed", 7)
 
 
 def set_up(owner: psycopg.Connection) -> int:
-    """The company: one site, a gate for each gateway, goods at prices that differ by gate."""
+    """The company: a store and a shop, a gate for each gateway, goods at prices that differ by gate."""
     company = apply_description(
         owner,
         CompanyDescription(
             CompanySettings(COMPANY, "Chaos", "CNY", "Asia/Shanghai", "ASBE"),
-            (Site(SITE, "Main", (Zone("STORE", "Store"),)),),
-            tuple(Gate(gate_name(n), "STORE", "WORLD", crossing_group=n + 1) for n in range(GATEWAYS)),
+            (Site(SITE, "Main", (Zone("STORE", "Store"),)), Site("EAST", "East", (Zone("SHOP", "Shop"),))),
+            tuple(Gate(gate_name(n), INSIDE[n], "WORLD", crossing_group=n + 1) for n in range(GATEWAYS)),
             tuple(Gateway(SITE, gateway_name(n)) for n in range(GATEWAYS)),
-            tuple(Item(f"ITEM-{n}", name_en=f"Item {n}", method=_METHODS[n % 3]) for n in range(ITEMS)),
+            tuple(Item(f"ITEM-{n}", name_en=f"Item {n}", method=METHODS[n]) for n in range(ITEMS)),
         ),
     )
     put_tags(owner, company, [BoundTag(epc_of(tag), item_of(tag), (tag % 7 + 1) * MICRO) for tag in range(TAGS)])
     until = datetime.now(UTC) + timedelta(days=2)
     for gate in range(GATEWAYS):
-        add_expectations(
-            owner,
-            company,
-            [
-                Expectation(
-                    gate_name(gate), crossing, kind, QTY_MAX, until, item_code=f"ITEM-{item}", document=f"D-{gate}",
-                    price_micro=price, currency=None if price is None else "CNY",
-                )
-                for item in range(ITEMS)
-                for crossing, kind, price in (
-                    (Crossing.IN, Kind.PURCHASE_RECEIPT, 1_000_000 + 333_333 * gate + 70_001 * item),
-                    (Crossing.OUT, Kind.SALES_SHIPMENT, None),
-                )
-            ],
-        )  # fmt: skip
+        add_expectations(owner, company, list(_expected_at(gate, until)))
     return company
 
 
-_METHODS = ("fifo", "moving_average", "fifo")
+METHODS = ("fifo", "moving_average", "specific", "periodic_average", "fifo")
+
+
+def _expected_at(gate: int, until: datetime) -> Iterator[Expectation]:
+    """What is bought comes by the store's gates, what is sold leaves by all but the second: that one ships to the shop,
+    where goods arrive because they are in transit."""
+    for item in set(range(ITEMS)) - {UNEXPECTED_ITEM}:
+        leaves = Kind.TRANSFER_OUT if gate == 1 else Kind.SALES_SHIPMENT
+        wanted: list[tuple[Crossing, Kind, int | None]] = [(Crossing.OUT, leaves, None)]
+        if INSIDE[gate] == "STORE":
+            wanted.append((Crossing.IN, Kind.PURCHASE_RECEIPT, 1_000_000 + 333_333 * gate + 70_001 * item))
+        for crossing, kind, price in wanted:
+            yield Expectation(
+                gate_name(gate), crossing, kind, QTY_MAX, until, item_code=f"ITEM-{item}", document=f"D-{gate}",
+                price_micro=price, currency=None if price is None else "CNY",
+            )  # fmt: skip
 
 
 def apply_undisturbed(owner: psycopg.Connection, ingest: psycopg.Connection, company: int, script: Script) -> None:

@@ -25,9 +25,10 @@ from paho.mqtt.enums import CallbackAPIVersion
 from psycopg import sql
 from psycopg.conninfo import make_conninfo
 
+from cloud.domain.company import LANES
 from cloud.store.migrate import SERVICE_ROLES, migrate
 from protocols.wire.topics import GatewayAddress, all_gateways
-from standalone.backups import Backups, BaseBackup
+from standalone.backups import Backups, BaseBackup, RestorePoint
 from standalone.child import ChildTrouble
 from standalone.credentials import Credentials, User
 from standalone.mosquitto import Mosquitto
@@ -36,14 +37,19 @@ from tests.chaos.books import COMPANY, SITE
 from tests.chaos.network import Host, Link, Network, Proxy, why_no_namespaces
 from tests.chaos.script import GATEWAYS, Script, gateway_name
 
-WORKERS = 2
+MOST_WORKERS = 3
 LEASE_S = 2.0  # of the workers here; in earnest 10 s
-PACE_S = 0.03  # mean time between two lines of a gateway
+PLAY_S = 3.0  # in which the gateways write, and disturbances begin
 WAIT_S = 60.0  # for anything; a run that takes longer has failed
 POLL_S = 0.05
 END_S = 10.0
 
 TEMPLATE = "chaos_template"
+
+
+def workers_of(seed: int) -> int:
+    """How many workers share the lanes in the run of a seed."""
+    return 1 + seed % MOST_WORKERS
 
 
 class NotInTime(AssertionError):
@@ -122,11 +128,10 @@ class Server:
         """No checkpoint, no good-bye; the server recovers from its WAL."""
         os.kill(self.postgres.pid, signal.SIGQUIT)
 
-    def restore(self, backup: BaseBackup, until_mark: Callable[[], object]) -> None:
-        """Back to the base backup and the WAL until a mark that lies behind us by now."""
-        point = until_mark()
+    def restore(self, backup: BaseBackup, mark: RestorePoint) -> None:
+        """Back to the base backup and its WAL up to a mark that lies behind us by now."""
         self.postgres.stop()
-        self.backups.restore(self.postgres, backup, point)  # type: ignore[arg-type]
+        self.backups.restore(self.postgres, backup, mark)
         self.postgres.stop()  # it runs now, but nobody would start it again after a kill
         self.postgres.start(keep_running=True)
 
@@ -231,12 +236,11 @@ class House:
         self.worker_broker = self._stack.enter_context(Proxy(self.broker.port))
         self.worker_database = self._stack.enter_context(Proxy(self.server.postgres.port))
         network = None if why_no_namespaces() else self._stack.enter_context(Network())
-        for number in range(WORKERS):
+        for number in range(workers_of(self.script.seed)):
             self.workers.append(self._worker(number))
         for number in range(GATEWAYS):
             self.gateways.append(self._gateway(number, network))
-        for part in (*self.workers, *self.gateways):
-            self._stack.callback(part.end)
+        self._stack.callback(self._end)
         self.tap = Tap(self.broker, self.passwords["cloud"])
         self._stack.callback(self.tap.close)
         if not self.tap.joined.wait(WAIT_S):
@@ -267,7 +271,8 @@ class House:
         (self.folder / f"{name}.password").write_text(self.passwords[name], encoding="utf-8")
         self.script_file(number).write_text("", encoding="utf-8")
         settings = {
-            "company": COMPANY, "site": SITE, "name": name, "host": way.host, "port": way.port, "pace_s": PACE_S,
+            "company": COMPANY, "site": SITE, "name": name, "host": way.host, "port": way.port,
+            "pace_s": PLAY_S / len(self.script.logs[number]),
             "outbox": str(self.folder / f"{name}.db"), "password_file": str(self.folder / f"{name}.password"),
             "script": str(self.script_file(number)), "seed": self.script.seed,
         }  # fmt: skip
@@ -281,12 +286,31 @@ class House:
 
     # ── the course of a run ─────────────────────────────────────────────────────────────────────────
 
-    def start(self) -> None:
-        """All but the last line of each script is there from the beginning."""
+    def start_workers(self) -> None:
+        """They take a few seconds until they serve."""
+        for worker in self.workers:
+            worker.start()
+
+    def start_gateways(self) -> None:
+        """When every lane is served; all but the last line of each script is there. Raises NotInTime."""
+        await_that(self._is_served, "the workers to take the lanes")
         for number in range(GATEWAYS):
             self._write_script(number, self.script.lines(number)[:-1])
-        for part in (*self.workers, *self.gateways):
-            part.start()
+        for gateway in self.gateways:
+            gateway.start()
+
+    def _end(self) -> None:
+        parts = (*self.workers, *self.gateways)
+        for part in parts:
+            part.send(signal.SIGCONT)
+            part.send(signal.SIGTERM)
+        for part in parts:
+            part.end()
+
+    def _is_served(self) -> bool:
+        with self.owner() as owner:
+            found = owner.execute("SELECT count(*) FROM lane_leases WHERE expires_at > now()").fetchone()
+        return found is not None and found[0] == LANES
 
     def end_scripts(self) -> None:
         """The last lines, which come behind everything that was sent before."""
@@ -315,18 +339,23 @@ class House:
         state: dict[str, int] = {}
 
         def is_there() -> bool:
-            with suppress(psycopg.OperationalError), self.owner() as owner:
-                rows = owner.execute(
-                    "SELECT g.code, coalesce(sum(l.applied_seq), 0)::integer FROM gateways g"
-                    " LEFT JOIN gateway_logs l USING (company_id, gateway_id) GROUP BY g.code"
-                ).fetchall()
-                state.update(dict(rows))
+            with suppress(psycopg.OperationalError):
+                state.update(self.applied())
             return state == wanted
 
         try:
             await_that(is_there, "the logs to be applied")
         except NotInTime as late:
             raise NotInTime(f"{late}: expected {wanted}, got {state}") from None
+
+    def applied(self) -> dict[str, int]:
+        """How many numbers of each gateway's log are applied, those of all its epochs together."""
+        with self.owner() as owner:
+            rows = owner.execute(
+                "SELECT g.code, coalesce(sum(l.applied_seq), 0)::integer FROM gateways g"
+                " LEFT JOIN gateway_logs l USING (company_id, gateway_id) GROUP BY g.code"
+            )
+            return dict(rows.fetchall())
 
     def replay(self, times: int, chance: random.Random) -> int:
         """Send every message that was ever sent again, in any order; how many."""

@@ -8,23 +8,27 @@ import os
 import random
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 
+from cloud.store.sql import statement
+from standalone.backups import BaseBackup, RestorePoint
 from standalone.child import ChildTrouble
 from standalone.postgres import OWNER
 from tests.chaos import books
-from tests.chaos.house import LEASE_S, House, Server
-from tests.chaos.script import GATEWAYS, LONGEST_US, script_of
+from tests.chaos.house import LEASE_S, PLAY_S, WAIT_S, House, NotInTime, Server, await_that
+from tests.chaos.script import GATEWAYS, LONGEST_US, Script, script_of
 
-PLAY_S = 4.0  # in which the disturbances begin
 FOR_S = (0.2, 1.0, LEASE_S + 1)
 REPLAYS = 3
 RESTORED_ONE_IN = 4  # runs
+MARK_S, RESTORE_S = 0.4 * PLAY_S, 0.8 * PLAY_S
+PROGRESS_S = 2.0  # for which a restore waits until there is something to lose, while parts may be dead
 
 KINDS = (
     "kill a gateway", "kill a worker", "kill the broker", "kill the database", "pause a gateway", "pause a worker",
@@ -53,6 +57,8 @@ class Outcome:
     disturbed: list[str] = field(default_factory=list)
     wrong: list[str] = field(default_factory=list)
     replayed: int = 0
+    incarnation: int = 0  # before a restore
+    lost: int = 0  # numbers that had been applied and were not any more behind it
     took_s: float = 0.0
 
 
@@ -61,7 +67,7 @@ def disturbances_of(seed: int) -> list[Disturbance]:
     chance = random.Random(f"disturb {seed}")
     found = [
         Disturbance(
-            chance.uniform(0.5, PLAY_S), chance.choice(KINDS), chance.randrange(6), chance.choice(FOR_S)
+            chance.uniform(0.2, PLAY_S), chance.choice(KINDS), chance.randrange(6), chance.choice(FOR_S)
         )
         for _ in range(chance.randint(3, 6))
     ]  # fmt: skip
@@ -79,17 +85,15 @@ def run_seed(server: Server, seed: int, folder: Path) -> Outcome:
     outcome = Outcome(seed)
     script = script_of(seed, time.time_ns() // 1000 - LONGEST_US - 3_600_000_000)
     undisturbed, disturbed = server.fresh_database(), server.fresh_database()
-    with _owner(server, undisturbed) as owner, _ingest(server, undisturbed) as ingest:
-        company = books.set_up(owner)
-        books.apply_undisturbed(owner, ingest, company, script)
-        books.come_to_rest(ingest, company)
-        expected = books.books(owner)
-        outcome.wrong += [f"undisturbed: {wrong}" for wrong in books.wrongs(owner, script)]
     with _owner(server, disturbed) as owner:
-        books.set_up(owner)
-    with House(server, disturbed, script, folder) as house:
-        house.start()
-        _disturb(house, seed, outcome)
+        company = books.set_up(owner)
+    with House(server, disturbed, script, folder) as house, ThreadPoolExecutor(1) as beside:
+        plan = beside.submit(_plan, house, seed, outcome)  # a base backup takes its time
+        house.start_workers()
+        expected = _undisturbed(server, undisturbed, script, outcome)
+        steps = plan.result(WAIT_S)
+        house.start_gateways()
+        _follow(steps, outcome)
         house.all_well()
         house.await_applied(1)
         outcome.replayed = house.replay(REPLAYS, random.Random(f"replay {seed}"))
@@ -98,6 +102,8 @@ def run_seed(server: Server, seed: int, folder: Path) -> Outcome:
     with _owner(server, disturbed) as owner, _ingest(server, disturbed) as ingest:
         books.come_to_rest(ingest, company)
         outcome.wrong += books.wrongs(owner, script)
+        if is_restored(seed):
+            outcome.wrong += _wrong_restore(owner, outcome)
         got = books.books(owner)
         if got != expected:
             outcome.wrong.append(f"books: expected {expected}, got {got}")
@@ -110,6 +116,23 @@ def run_seed(server: Server, seed: int, folder: Path) -> Outcome:
     return outcome
 
 
+def _undisturbed(server: Server, database: str, script: Script, outcome: Outcome) -> str:
+    """The hash of the books when nothing happens."""
+    with _owner(server, database) as owner, _ingest(server, database) as ingest:
+        company = books.set_up(owner)
+        books.apply_undisturbed(owner, ingest, company, script)
+        books.come_to_rest(ingest, company)
+        outcome.wrong += [f"undisturbed: {wrong}" for wrong in books.wrongs(owner, script)]
+        return books.books(owner)
+
+
+def _wrong_restore(owner: psycopg.Connection, outcome: Outcome) -> Iterator[str]:
+    if (now := _incarnation(owner)) <= outcome.incarnation:
+        yield f"incarnation: expected more than {outcome.incarnation} after a restore, got {now}"
+    if outcome.lost <= 0:
+        yield "a restore that lost nothing tries nothing"
+
+
 def _owner(server: Server, database: str) -> psycopg.Connection:
     return psycopg.connect(server.postgres.dsn(database, OWNER), autocommit=True)
 
@@ -118,22 +141,22 @@ def _ingest(server: Server, database: str) -> psycopg.Connection:
     return psycopg.connect(server.postgres.dsn(database, "tallygate_ingest"), autocommit=True)
 
 
-def _disturb(house: House, seed: int, outcome: Outcome) -> None:
-    """Begin and end every disturbance at its moment; restore in the middle where the seed says so."""
-    began_s = time.monotonic()
+def _plan(house: House, seed: int, outcome: Outcome) -> list[tuple[float, str, Callable[[], None]]]:
+    """Beginning and end of every disturbance, each with its moment and what to say of it."""
     plan: list[tuple[float, str, Callable[[], None]]] = []
     for one in disturbances_of(seed):
         begin, end = _acts(house, one)
         plan.append((one.at_s, str(one), begin))
         plan.append((one.at_s + one.for_s, "", end))
     if is_restored(seed):
-        backup = house.server.backups.take(house.server.postgres, f"seed-{seed}")
-        plan.append((PLAY_S / 2, "mark", lambda: marks.append(_mark(house, seed))))
-        marks: list[Callable[[], object]] = []
-        plan.append(
-            (PLAY_S + 0.5, "restore the database to its mark", lambda: house.server.restore(backup, marks[0]))
-        )
-    for at_s, what, act in sorted(plan, key=lambda one: one[0]):
+        back = _WayBack(house, outcome, house.server.backups.take(house.server.postgres, f"seed-{seed}"))
+        plan += [(MARK_S, "mark", back.mark), (RESTORE_S, "restore the database to its mark", back.go)]
+    return sorted(plan, key=lambda step: step[0])
+
+
+def _follow(plan: list[tuple[float, str, Callable[[], None]]], outcome: Outcome) -> None:
+    began_s = time.monotonic()
+    for at_s, what, act in plan:
         time.sleep(max(0.0, began_s + at_s - time.monotonic()))
         if what:
             outcome.disturbed.append(what)
@@ -141,11 +164,51 @@ def _disturb(house: House, seed: int, outcome: Outcome) -> None:
             act()
 
 
-def _mark(house: House, seed: int) -> Callable[[], object]:
-    """The moment to which the database will go back. The server may just be dead: then it is when it is back."""
-    house.server.postgres.wait_until_ready()
-    point = house.server.backups.mark(house.server.postgres, f"mark-{seed}")
-    return lambda: point
+@dataclass(slots=True)
+class _WayBack:
+    """A base backup, later a mark in the WAL behind it, later yet the way back to that mark."""
+
+    house: House
+    outcome: Outcome
+    backup: BaseBackup
+    point: RestorePoint | None = None
+    applied: int = 0
+
+    def mark(self) -> None:
+        """The moment to which the database will go back. The server may just be dead: then it is when it is back."""
+        server = self.house.server
+        server.postgres.wait_until_ready()
+        self.applied = self._applied()
+        self.point = server.backups.mark(server.postgres, f"mark-{self.outcome.seed}")
+
+    def go(self) -> None:
+        """Go back when something has been applied since, that is lost and has to be sent again. Raises NotInTime."""
+        try:
+            await_that(self._has_more, "something to lose", PROGRESS_S)
+        except NotInTime:
+            self.house.all_well()
+            await_that(self._has_more, "something to lose")
+        with self.house.owner() as owner:
+            self.outcome.incarnation = _incarnation(owner)
+        before = self._applied()
+        assert self.point is not None
+        self.house.server.restore(self.backup, self.point)
+        self.outcome.lost = before - self._applied()
+        self.outcome.disturbed.append(f"{self.outcome.lost} of {before} numbers lost by it")
+
+    def _has_more(self) -> bool:
+        with suppress(psycopg.OperationalError):
+            return self._applied() > self.applied
+        return False
+
+    def _applied(self) -> int:
+        return sum(self.house.applied().values())
+
+
+def _incarnation(owner: psycopg.Connection) -> int:
+    """The life that the workers know; 0 before the first of them has begun."""
+    found = owner.execute(statement("ingest", "incarnation")).fetchone()
+    return 0 if found is None else int(found[0])
 
 
 def _acts(house: House, one: Disturbance) -> tuple[Callable[[], None], Callable[[], None]]:

@@ -1,9 +1,12 @@
 """What happens in the warehouse of one seed: which tag crosses which gate when, and what its gateway's log says of it.
 
-Pure, and the same for one seed every time. Within what the books promise to be the same in any order of arrival
-(ARCHITECTURE.md, promise 6): gates do not share crossings, and what gates expect is by item and never used up. Across
-it: tags come in by one gateway's gate and leave by another's, all gateways feed the same cost pools at prices of their
-own, and some of what they send cannot be booked.
+Pure, and the same for one seed every time. Tags come into the store by one gateway's gate, leave it by another's, to
+customers or in transit to the shop, whose gate is the third's: so every tag's story is told by several logs. All feed
+the same cost pools at prices of their own. Now and then nobody sees a crossing, a tag turns back, a gate cannot tell,
+nobody knows the tag, or the gate is one that was never registered and what it sends cannot be booked.
+
+Within what the books promise to be the same in any order of arrival (ARCHITECTURE.md, promise 6): gates do not share
+crossings, what gates expect is by item and never used up, and no two lines are of one instant.
 """
 
 import json
@@ -12,10 +15,12 @@ from dataclasses import asdict, dataclass
 
 GATEWAYS = 3
 ITEMS = 5
+UNEXPECTED_ITEM = 4  # no gate expects it
 TAGS = 40
+MISSED = 0.1  # of all crossings
 FEWEST, MOST = 40, 90  # movements of a gateway
 SECOND_US = 1_000_000
-LONGEST_US = GATEWAYS * (MOST + 1) * 20 * SECOND_US  # of any script
+LONGEST_US = 10 * GATEWAYS * (MOST + 1) * 20 * SECOND_US  # of any script, with all that nobody writes down
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,9 @@ class Script:
         return [json.dumps(asdict(passage)) for passage in self.logs[gateway]]
 
 
+INSIDE = ("STORE", "STORE", "SHOP")  # by gateway, what lies behind its gate; before it the world
+
+
 def gateway_name(number: int) -> str:
     return f"gw-{number}"
 
@@ -58,30 +66,34 @@ def item_of(tag: int) -> str:
 
 
 def script_of(seed: int, began_us: int) -> Script:
-    """Tags go in and out in turn; now and then one turns back, nobody can tell, or a gate is unknown.
+    """Tags go from where they are through a gate that is there.
 
     began_us  when, before the cloud's clock by LONGEST_US at least, or it would not be believed
     """
     chance = random.Random(seed)
     logs: list[list[Passage]] = [[] for _ in range(GATEWAYS)]
     left = [chance.randint(FEWEST, MOST) for _ in range(GATEWAYS)]
-    is_inside = [False] * TAGS
+    place = ["WORLD"] * TAGS
     now_us = began_us
     while any(left):
         # No two lines of one instant: within an instant the order of gateways would decide what goods cost.
         now_us += chance.randint(1, 20 * SECOND_US)
-        gateway = chance.choice([number for number in range(GATEWAYS) if left[number]])
         tag = chance.randrange(TAGS)
+        gateway = chance.choice([number for number in range(GATEWAYS) if place[tag] in ("WORLD", INSIDE[number])])
+        gate, epc, direction = gate_name(gateway), epc_of(tag), "in" if place[tag] == "WORLD" else "out"
         confidence = round(chance.uniform(0.5, 1.0), 2)
         luck = chance.random()
-        gate, direction = gate_name(gateway), "out" if is_inside[tag] else "in"
         if luck < 0.06:
             direction = chance.choice(["turned_back", "undecided"])
         elif luck < 0.09:
             gate = "dock-nobody-registered"
+        elif luck < 0.12:
+            epc = epc_of(TAGS + tag)
         else:
-            is_inside[tag] = not is_inside[tag]
-        logs[gateway].append(Passage(now_us, gate, epc_of(tag), direction, confidence))
+            place[tag] = INSIDE[gateway] if direction == "in" else "WORLD"
+        if luck > 1 - MISSED or not left[gateway]:
+            continue
+        logs[gateway].append(Passage(now_us, gate, epc, direction, confidence))
         left[gateway] -= 1
     for gateway in range(GATEWAYS):
         now_us += SECOND_US
