@@ -2,7 +2,8 @@
 
 The reads are those that the virtual reader makes of a busy dock: a pallet of thirty tags every other second,
 in or out in turn, past forty that are parked in view. No reader reports so many as are measured here; what is
-left over is room for a gateway with several readers on a small machine.
+left over is room for a gateway with several readers on a small machine. Time is that of the processor, all threads
+together: what else the machine does while it is measured is no part of it.
 """
 
 import asyncio
@@ -125,7 +126,7 @@ def _reads_per_s(tags_per_report: int) -> float:
     reads = 0
     waiting: list[Sighting] = []
     gc.collect()
-    began = time.perf_counter()
+    began_s = time.process_time()
     for some in _heard(stream):
         reads += len(some)
         waiting += some
@@ -134,7 +135,7 @@ def _reads_per_s(tags_per_report: int) -> float:
             waiting = []
     passages += recognition.feed(waiting)
     passages += recognition.flush()
-    took_s = time.perf_counter() - began
+    took_s = time.process_time() - began_s
     _check(passages, reads)
     return reads / took_s
 
@@ -143,14 +144,14 @@ def _recognised_per_s() -> float:
     reads = [read for some in _heard(_reports(32)) for read in some]
     recognition = GateRecognition(GATE)
     gc.collect()
-    began = time.perf_counter()
+    began_s = time.process_time()
     passages = [
         passage
         for start in range(0, len(reads), READS_AT_ONCE)
         for passage in recognition.feed(reads[start : start + READS_AT_ONCE])
     ]
     passages += recognition.flush()
-    took_s = time.perf_counter() - began
+    took_s = time.process_time() - began_s
     _check(passages, len(reads))
     return len(reads) / took_s
 
