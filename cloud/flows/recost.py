@@ -30,6 +30,7 @@ NONE = -1
 SNAPSHOT_EVERY = 10_000  # movements of a component: some ten milliseconds to cost, and a thousand layers to keep
 # How often a component is read without locks before it is read under them: hot pools never stand still.
 ATTEMPTS = 3
+LOCKED_ATTEMPTS = 10  # an item has few pools: behind the locks of all, another one is soon not made any more
 
 
 @dataclass(slots=True)
@@ -146,7 +147,7 @@ def recost_component(
     Raises BooksDisagree, psycopg.Error.
     """
     rows_read = 0
-    for attempt in range(1, ATTEMPTS + 1):
+    for attempt in range(1, ATTEMPTS + LOCKED_ATTEMPTS):
         seen: tuple[Component, Outcome] | None = None
         if attempt < ATTEMPTS:
             with connection.transaction(), connection.cursor() as cursor:
@@ -163,7 +164,7 @@ def recost_component(
             done.rows_read += rows_read
             done.attempts = attempt
             return done
-    raise AssertionError("the last attempt holds the locks before it reads")
+    raise AssertionError(f"{LOCKED_ATTEMPTS} times a pool was made behind the locks of items {list(items)}")
 
 
 @dataclass(slots=True)
@@ -187,10 +188,12 @@ class _Writing:
         calendar = hold_calendar(cursor, company)
         if seen is None:
             items = recosting.joined_items(cursor, company_id, self.items)
-            recosting.read_pools(cursor, company_id, items, lock=True)
+            locked = recosting.read_pools(cursor, company_id, items, lock=True)
             found = read_component(cursor, company_id, self.items, self.from_us)
             if found is None:
                 return Recosted(company_id, items, 0)
+            if not locked.same(found.standing):
+                raise psycopg.Rollback  # a pool was made behind the locks
             component, rows_read = found, found.rows_read
             outcome = run_component(component, self.every)
         else:

@@ -74,6 +74,9 @@ class Component:
         return len(self.moves["qty"]) + len(self.events["value"])
 
 
+READS = 5  # of a component whose pools grow in number while it is read
+
+
 def read_component(
     cursor: Cursor, company_id: int, seeds: Sequence[int], from_us: int | None, *, whole: bool = False
 ) -> Component | None:
@@ -81,19 +84,22 @@ def read_component(
 
     from_us  from here on even where no pool is marked;  whole: from its beginning, whatever is marked
     """
-    items = recosting.joined_items(cursor, company_id, seeds)
-    standing = recosting.read_pools(cursor, company_id, items)
-    marks = [mark for mark in (standing.earliest_mark_us, from_us) if mark is not None]
-    if (not marks and not whole) or len(standing.pool_id) == 0:
-        return None
-    if whole:
-        start, late_us = recosting.beginning(standing), 0
-    else:
-        late_us = min(marks)
-        start = recosting.newest_start(cursor, company_id, items, standing, late_us)
-    company = load_company(cursor, company_id)
-    where = {"company": company_id, "items": items, "after": start.after_us}
-    moves = recosting.read_columns(cursor, "movements", MOVEMENT, **where)
+    for _ in range(READS):
+        items = recosting.joined_items(cursor, company_id, seeds)
+        standing = recosting.read_pools(cursor, company_id, items)
+        marks = [mark for mark in (standing.earliest_mark_us, from_us) if mark is not None]
+        if (not marks and not whole) or len(standing.pool_id) == 0:
+            return None
+        if whole:
+            start, late_us = recosting.beginning(standing), 0
+        else:
+            late_us = min(marks)
+            start = recosting.newest_start(cursor, company_id, items, standing, late_us)
+        company = load_company(cursor, company_id)
+        where = {"company": company_id, "items": items, "after": start.after_us}
+        moves = recosting.read_columns(cursor, "movements", MOVEMENT, **where)
+        if np.isin([moves["src"], moves["dst"]], [NONE, *standing.pool_id.tolist()]).all():
+            break  # else a pool was made after the pools were read, by a transaction that sees what others commit
     events = recosting.read_columns(cursor, "events", EVENT, **where, pools=standing.pool_id.tolist())
     settled, period = _periods(cursor, company_id, moves)
     row_of = {one.tobytes(): row for row, one in enumerate(moves["id"])}

@@ -73,7 +73,8 @@ def _wrong(cursor: psycopg.Cursor, component: Component, outcome: Outcome) -> It
             yield f"pool {standing.pool_id[pool]} has the {name} {theirs[pool]}, its log makes {ours[pool]}"
     where = {"company": component.company.company_id, "items": component.items}
     yield from _wrong_costs(cursor, outcome, where)
-    rows = cursor.execute(statement("recost", "standing_layers"), where).fetchall()
+    of_pools = where | {"pools": standing.pool_id.tolist()}
+    rows = cursor.execute(statement("recost", "standing_layers"), of_pools).fetchall()
     kept = [(row[0], row[2].hex, row[4], row[5], row[9]) for row in rows]
     layers, pool_id = outcome.layers, outcome.pools.pool_id
     made = [

@@ -27,6 +27,6 @@ def keep_snapshots(connection: psycopg.Connection, company_id: int, moved: Itera
                 continue
             recosting.forget_cuts(cursor, company_id, items, state.after_us)
             recosting.write_cut(cursor, load_company(cursor, company_id), state)
-            recosting.raise_newest(cursor, company_id, items, state.after_us)
+            recosting.raise_newest(cursor, company_id, standing, state.after_us)
             kept |= set(items)
     return kept

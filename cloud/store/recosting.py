@@ -231,7 +231,8 @@ def standing_start(cursor: Cursor, company_id: int, items: Sequence[int], standi
     """The books as they stand, as a state to begin from; None where something waits, is short or has no cost."""
     if standing.earliest_mark_us is not None or len(standing.qty) == 0 or (standing.qty < 0).any():
         return None
-    where = {"company": company_id, "items": list(items)}
+    # Of the pools that are locked: one of these items may have been made since.
+    where = {"company": company_id, "pools": standing.pool_id.tolist()}
     rows = cursor.execute(statement("recost", "standing_layers"), where).fetchall()
     if any(row[4] < 0 or row[9] for row in rows):
         return None
@@ -255,11 +256,10 @@ def moved_since(cursor: Cursor, since: datetime) -> list[tuple[int, int, int]]:
     return cursor.execute(statement("recost", "moved_since"), {"since": since}).fetchall()
 
 
-def raise_newest(cursor: Cursor, company_id: int, items: Sequence[int], cut_us: int) -> None:
+def raise_newest(cursor: Cursor, company_id: int, standing: Standing, cut_us: int) -> None:
     """Whatever comes from before a cut is late from now on, also in pools that were quiet then."""
-    cursor.execute(
-        statement("recost", "raise_newest"), {"company": company_id, "items": list(items), "cut": cut_us}
-    )
+    where = {"company": company_id, "pools": standing.pool_id.tolist(), "cut": cut_us}
+    cursor.execute(statement("recost", "raise_newest"), where)
 
 
 # ── What is written ─────────────────────────────────────────────────────────────────────────────────

@@ -221,23 +221,24 @@ UPDATE periods SET settled_at = %(at)s WHERE company_id = %(company)s AND period
 -- standing_pools --
 -- The pools as they stand, as cut_pools has them.
 SELECT pool_id, method, qty, value, last_value, last_qty, coalesce(standard, -1), settled_value, settled_qty, allowance
-  FROM cost_pools WHERE company_id = %(company)s AND item_id = ANY(%(items)s) ORDER BY pool_id
+  FROM cost_pools WHERE company_id = %(company)s AND pool_id = ANY(%(pools)s) ORDER BY pool_id
 
 -- standing_layers --
 -- Their layers, as cut_layers has them, and whether they have a cost.
 SELECT l.pool_id, l.layer_no, l.movement_id, l.step, l.qty_left, l.value_left,
        l.counter_account | (l.counter_dimension::bigint << 32), l.posting_date, l.occurred_us, l.uncosted
-  FROM cost_pools p JOIN cost_layers l USING (company_id, pool_id)
- WHERE p.company_id = %(company)s AND p.item_id = ANY(%(items)s) ORDER BY l.pool_id, l.layer_no
+  FROM cost_layers l
+ WHERE l.company_id = %(company)s AND l.pool_id = ANY(%(pools)s) ORDER BY l.pool_id, l.layer_no
 
 -- moved_since --
 -- Which goods moved how often, by when it was recorded.
 SELECT company_id, item_id, count(*) FROM movements WHERE recorded_at > %(since)s GROUP BY 1, 2
 
 -- raise_newest --
--- Whatever comes from before a cut is late from now on, also in pools that were quiet then.
+-- Whatever comes from before a cut is late from now on, also in pools that were quiet then. Pools that are locked: one
+-- that was made since is not in the cut, and whoever begins from the cut looks whether anything came there before it.
 UPDATE cost_pools SET newest_us = %(cut)s
- WHERE company_id = %(company)s AND item_id = ANY(%(items)s) AND newest_us < %(cut)s
+ WHERE company_id = %(company)s AND pool_id = ANY(%(pools)s) AND newest_us < %(cut)s
 
 -- items_of_pools --
 -- Items that have cost pools.
