@@ -19,7 +19,7 @@ from cloud.store.sql import statement
 Int64 = NDArray[np.int64]
 Cursor = psycopg.Cursor
 NOUN = "snapshots"
-SCAN = 100  # balances that a page looks at beside two for each row: most of those that ever were may be empty then
+SCAN = 50  # balances that a page looks at beside two for each row: most of those that ever were may be empty then
 
 _MOVED = dict.fromkeys(("occurred_us", "recorded_us", "item", "from_id", "to_id", "lot", "qty"), 8)
 
@@ -234,15 +234,17 @@ def quantities_at(
         "company": company_id, "clock": clock, "at_us": at_us, "items": items, "locations": locations, "lots": lots,
     }  # fmt: skip
     kept = [int(quantity) for (quantity,) in cursor.execute(statement(NOUN, "quantities"), where)]
-    later = _later(cursor, company_id, clock, at_us, sorted(set(items)))
+    later = _later(cursor, company_id, clock, at_us, sorted(set(items)), sorted(set(locations)))
     return [quantity + later.get(key, 0) for quantity, key in zip(kept, keys, strict=True)]
 
 
 def _later(
-    cursor: Cursor, company_id: int, clock: Clock, at_us: int, items: list[int]
+    cursor: Cursor, company_id: int, clock: Clock, at_us: int, items: list[int], locations: list[int]
 ) -> dict[tuple[int, int, int], int]:
-    """What of these items moved behind the newest snapshot until a moment, and until the moment."""
-    where: dict[str, Any] = {"company": company_id, "clock": clock, "at_us": at_us, "items": items}
+    """What of these items moved, at these places, behind the newest snapshot until a moment and until the moment."""
+    where: dict[str, Any] = {
+        "company": company_id, "clock": clock, "at_us": at_us, "items": items, "locations": locations,
+    }  # fmt: skip
     row = cursor.execute(statement(NOUN, "where_to_read"), where).fetchone()
     assert row is not None  # noqa: S101  one row whatever there is
     after_us, recorded_from, recorded_to, where["waiting_from"] = row

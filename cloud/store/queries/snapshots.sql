@@ -174,7 +174,7 @@ SELECT coalesce((SELECT s.qty_micro FROM snapshot_balances s
  ORDER BY a.number
 
 -- later_occurred --
--- What of these items moved between that snapshot and the moment, and what no snapshot holds yet and moved until then.
+-- What of these items moved at these places between that snapshot and the moment, and what no snapshot holds yet and moved until then.
 -- Added up by the caller: the planner cannot know how few rows these are. Index: movements_by_item.
 SELECT item_id, location_id, lot_id, sum(qty_micro)::bigint FROM (
     SELECT m.item_id, e.location_id, m.lot_id, e.qty_micro
@@ -192,6 +192,7 @@ SELECT item_id, location_id, lot_id, sum(qty_micro)::bigint FROM (
      WHERE m.company_id = %(company)s AND m.item_id = ANY(%(items)s::integer[])
        AND m.occurred_us <= %(at_us)s
        AND m.recorded_at >= %(waiting_from)s AND m.batch_no > coalesce(k.batch_no, 0)) legs
+ WHERE location_id = ANY(%(locations)s::integer[])
  GROUP BY item_id, location_id, lot_id
 
 -- later_recorded --
@@ -211,4 +212,5 @@ SELECT item_id, location_id, lot_id, sum(qty_micro)::bigint FROM (
      WHERE m.company_id = %(company)s AND m.item_id = ANY(%(items)s::integer[])
        AND m.recorded_at >= %(waiting_from)s AND m.recorded_at <= %(at)s
        AND m.batch_no > coalesce(k.batch_no, 0)) legs
+ WHERE location_id = ANY(%(locations)s::integer[])
  GROUP BY item_id, location_id, lot_id
